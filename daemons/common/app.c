@@ -1,0 +1,284 @@
+/* Owns: the parts of the library that a daemon has open, and the order in which they are opened and closed.
+ * Must not know: HTTP routes. */
+#include "app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lock_file.h"
+#include "log.h"
+
+/* A file with pipelines is read whole. */
+#define PIPELINES_MAX (4u * 1024u * 1024u)
+
+static const char *const upload_statuses[] = {
+    "initiated", "completed", "cancelled", "incomplete", "rejected_mime", "rejected_size", "failed",
+};
+static const char *const job_states[] = { "succeeded", "failed", "cancelled", "dead" };
+static const char *const versions[] = { FILEPROC_VERSION_STRING };
+static const double durations[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+                                    1,     2.5,  5,     10,   60,  300,  3600 };
+
+void fpd_count_upload(fpd_app *app, size_t status)
+{
+    fpd_metric_count(app->uploads_total, &status, 1);
+}
+
+/* Runs on the uploader's thread after each durable change. */
+static void on_progress(void *user_data, const fp_upload *upload)
+{
+    fpd_app *app = user_data;
+
+    fpd_hub_publish(app->hub, upload);
+    if (strcmp(upload->status, "completed") == 0) {
+        fpd_count_upload(app, FPD_UPLOAD_COMPLETED);
+        fpd_metric_observe(app->upload_duration, NULL,
+                           (double)(upload->updated_at_ms - upload->created_at_ms) / 1000.0);
+    } else if (strcmp(upload->status, "cancelled") == 0) {
+        fpd_count_upload(app, FPD_UPLOAD_CANCELLED);
+    }
+}
+
+static void on_job_change(void *user_data, const char *job_id, const char *file_id,
+                          const char *state, double progress)
+{
+    fpd_app *app = user_data;
+
+    (void)job_id;
+    (void)file_id;
+    (void)progress;
+    for (size_t i = 0; i < sizeof(job_states) / sizeof(*job_states); i++)
+        if (strcmp(job_states[i], state) == 0)
+            fpd_metric_count(app->jobs_finished, &i, 1);
+}
+
+static fp_status add_metrics(fpd_app *app, fp_error *err)
+{
+    const fpd_metric_spec uploads = { .name = "uploads_total",
+                                      .help = "Total upload attempts",
+                                      .kind = FPD_COUNTER,
+                                      .labels = { { "status", upload_statuses, 7 } } };
+    const fpd_metric_spec duration = { .name = "upload_duration_seconds",
+                                       .kind = FPD_HISTOGRAM,
+                                       .help = "Upload duration, from initiate to complete",
+                                       .bounds = durations,
+                                       .bound_count = sizeof(durations) / sizeof(*durations) };
+    const fpd_metric_spec chunks = { .name = "chunks_uploaded_total",
+                                     .help = "Total chunks uploaded",
+                                     .kind = FPD_COUNTER };
+    const fpd_metric_spec jobs = { .name = "fileproc_jobs_finished_total",
+                                   .help = "Jobs ended in this process.",
+                                   .kind = FPD_COUNTER,
+                                   .labels = { { "state", job_states, 4 } } };
+    const fpd_metric_spec build = { .name = "fileproc_build_info",
+                                    .help = "The version that runs.",
+                                    .kind = FPD_GAUGE,
+                                    .labels = { { "version", versions, 1 } } };
+    fpd_metric *info;
+
+    app->metrics = fpd_metrics_new();
+    if (!app->metrics)
+        return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
+    app->uploads_total = fpd_metrics_add(app->metrics, &uploads);
+    app->upload_duration = fpd_metrics_add(app->metrics, &duration);
+    app->chunks_uploaded = fpd_metrics_add(app->metrics, &chunks);
+    app->jobs_finished = fpd_metrics_add(app->metrics, &jobs);
+    info = fpd_metrics_add(app->metrics, &build);
+    fpd_metric_set(info, (size_t[]){ 0 }, 1);
+    app->hub =
+        fpd_hub_new((size_t)fp_config_int(app->config, "FILEPROC_MAX_WATCHERS"), app->metrics);
+    if (!app->uploads_total || !app->upload_duration || !app->chunks_uploaded ||
+        !app->jobs_finished || !info || !app->hub)
+        return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
+    return FILEPROC_OK;
+}
+
+static fp_status open_folder(fpd_app *app, fp_error *err)
+{
+    fp_status rc = fpd_folder_make(fp_config_string(app->config, "FILEPROC_DATA"), &app->data, err);
+
+    return rc < 0 ? rc : fpd_folder_lock(app->data.data, &app->lock, err);
+}
+
+static fp_status open_storage(fpd_app *app, fp_error *err)
+{
+    FPD_DISPOSE(fpd_text) uri = FPD_TEXT_INIT(4096);
+
+    fpd_folder_uri(&uri, "file", app->data.data, "objects");
+    if (uri.failed)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the data folder's path is too long");
+    return fp_storage_open(app->ctx, uri.data, NULL, &app->storage, err);
+}
+
+static fp_status open_database(fpd_app *app, fp_error *err)
+{
+    FPD_DISPOSE(fpd_text) uri = FPD_TEXT_INIT(4096);
+    const char *given = fp_config_string(app->config, "DATABASE_URL");
+    fp_status rc;
+
+    if (given && *given)
+        fpd_text_string(&uri, given);
+    else
+        fpd_folder_uri(&uri, "sqlite", app->data.data, "fileproc.db");
+    if (uri.failed)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the database's URI is too long");
+    rc = fp_database_open(app->ctx, uri.data, NULL, &app->database, err);
+    return rc < 0 ? rc : fp_database_migrate(app->database, err);
+}
+
+static fp_status open_queue(fpd_app *app, fp_error *err)
+{
+    fp_queue_options o = FILEPROC_QUEUE_OPTIONS_INIT;
+    fp_status rc;
+
+    o.database = app->database;
+    rc = fp_queue_open(app->ctx, "database:", &o, &app->queue, err);
+    return rc < 0 ? rc : fp_catalog_open(app->ctx, app->database, app->storage, &app->catalog, err);
+}
+
+static fp_status read_definitions(const char *path, char **out, fp_error *err)
+{
+    FPD_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+    FPD_MEMORY text = NULL;
+    size_t size = 0;
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return fp_error_setf(err, FILEPROC_ERR_IO, "can't read FILEPROC_PIPELINES %.100s: %s", path,
+                             strerror(errno));
+    if (!S_ISREG(st.st_mode) || st.st_size > (off_t)PIPELINES_MAX)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID,
+                             "FILEPROC_PIPELINES %.100s is no file of at most 4 MiB", path);
+    text = calloc(1, (size_t)st.st_size + 1);
+    if (!text)
+        return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
+    while (size < (size_t)st.st_size) {
+        ssize_t n = read(fd, text + size, (size_t)st.st_size - size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return fp_error_setf(err, FILEPROC_ERR_IO, "can't read FILEPROC_PIPELINES %.100s",
+                                 path);
+        size += (size_t)n;
+    }
+    *out = fpd_steal(&text);
+    return FILEPROC_OK;
+}
+
+static uint64_t number(const fpd_app *app, const char *name)
+{
+    return (uint64_t)fp_config_int(app->config, name);
+}
+
+static const char *text_or_null(const fpd_app *app, const char *name)
+{
+    const char *text = fp_config_string(app->config, name);
+
+    return text && *text ? text : NULL;
+}
+
+static fp_status open_pipelines(fpd_app *app, fp_error *err)
+{
+    fp_pipelines_options o = FILEPROC_PIPELINES_OPTIONS_INIT;
+    const char *path = text_or_null(app, "FILEPROC_PIPELINES");
+    FPD_MEMORY definitions = NULL;
+    fp_status rc = path ? read_definitions(path, &definitions, err) : FILEPROC_OK;
+
+    if (rc < 0)
+        return rc;
+    o.definitions = definitions;
+    o.helper_path = text_or_null(app, "FILEPROC_HELPER");
+    o.helper_memory_bytes = number(app, "FILEPROC_HELPER_MEMORY");
+    o.wall_clock_ms = (uint32_t)number(app, "FILEPROC_HELPER_TIMEOUT");
+    o.max_pixels = number(app, "FILEPROC_MAX_PIXELS");
+    o.max_output_bytes = number(app, "FILEPROC_MAX_OUTPUT_SIZE");
+    o.max_unpacked_bytes = number(app, "FILEPROC_MAX_UNPACKED_SIZE");
+    o.max_entries = (uint32_t)number(app, "FILEPROC_MAX_ARCHIVE_ENTRIES");
+    o.max_pages = (uint32_t)number(app, "FILEPROC_MAX_PAGES");
+    return fp_pipelines_open(app->ctx, &o, &app->pipelines, err);
+}
+
+static fp_status open_jobs(fpd_app *app, fp_error *err)
+{
+    fp_jobs_options o = FILEPROC_JOBS_OPTIONS_INIT;
+
+    o.database = app->database;
+    o.queue = app->queue;
+    o.storage = app->storage;
+    o.catalog = app->catalog;
+    o.pipelines = app->pipelines;
+    o.lease_ms = (uint32_t)number(app, "FILEPROC_JOB_LEASE");
+    o.max_attempts = (uint32_t)number(app, "FILEPROC_JOB_MAX_ATTEMPTS");
+    o.backoff_base_ms = (uint32_t)number(app, "FILEPROC_JOB_BACKOFF_BASE");
+    o.backoff_cap_ms = (uint32_t)number(app, "FILEPROC_JOB_BACKOFF_CAP");
+    o.on_change = on_job_change;
+    o.user_data = app;
+    return fp_jobs_open(app->ctx, &o, &app->jobs, err);
+}
+
+static fp_status open_uploads(fpd_app *app, fp_error *err)
+{
+    fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
+
+    o.database = app->database;
+    o.storage = app->storage;
+    o.catalog = app->catalog;
+    o.jobs = app->jobs;
+    o.allowed_types = fp_config_string(app->config, "ALLOWED_MIME_TYPES");
+    o.bucket = fp_config_string(app->config, "MINIO_BUCKET");
+    o.max_file_size = number(app, "MAX_FILE_SIZE");
+    o.chunk_size = number(app, "CHUNK_SIZE");
+    o.session_timeout_ms = fp_config_int(app->config, "SESSION_TIMEOUT");
+    o.tombstone_ms = fp_config_int(app->config, "FILEPROC_TOMBSTONE");
+    o.on_progress = on_progress;
+    o.user_data = app;
+    return fp_uploads_open(app->ctx, &o, &app->uploads, err);
+}
+
+fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, const char *service,
+                       fp_error *err)
+{
+    static fp_status (*const steps[])(fpd_app *, fp_error *) = {
+        add_metrics, open_folder,    open_storage, open_database,
+        open_queue,  open_pipelines, open_jobs,    open_uploads,
+    };
+
+    memset(app, 0, sizeof(*app));
+    app->ctx = ctx;
+    app->config = config;
+    app->service = service;
+    app->lock = -1;
+    app->data = (fpd_text)FPD_TEXT_INIT(PATH_MAX);
+    for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+        fp_status rc = steps[i](app, err);
+
+        if (rc < 0) {
+            fpd_app_close(app);
+            return rc;
+        }
+    }
+    return FILEPROC_OK;
+}
+
+void fpd_app_close(fpd_app *app)
+{
+    fp_uploads_free(app->uploads);
+    fp_jobs_free(app->jobs);
+    fp_pipelines_free(app->pipelines);
+    fp_catalog_free(app->catalog);
+    fp_queue_free(app->queue);
+    fp_database_free(app->database);
+    fp_storage_free(app->storage);
+    fpd_hub_free(app->hub);
+    fpd_metrics_free(app->metrics);
+    if (app->lock >= 0)
+        close(app->lock);
+    fpd_text_dispose(&app->data);
+    memset(app, 0, sizeof(*app));
+    app->lock = -1;
+}

@@ -1,0 +1,52 @@
+/* Owns: the parts of the library that a daemon has open, and the order in which they are opened and closed.
+ * Must not know: HTTP routes. */
+#ifndef FPD_APP_H
+#define FPD_APP_H
+
+#include <fileproc/config.h>
+#include <fileproc/upload.h>
+#include <fileproc/version.h>
+
+#include "hub.h"
+#include "metrics.h"
+#include "text.h"
+
+/** Everything that routes and threads work with. The handles are shared; read-only once open. */
+typedef struct fpd_app {
+    const char *service; /* static: "fileprocd" */
+    fp_context *ctx;
+    const fp_config *config; /* borrowed */
+    fp_storage *storage;
+    fp_database *database;
+    fp_queue *queue;
+    fp_catalog *catalog;
+    fp_pipelines *pipelines;
+    fp_jobs *jobs;
+    fp_uploads *uploads;
+    fpd_metrics *metrics;
+    fpd_hub *hub;
+    fpd_text data; /* absolute path of the data folder */
+    int lock;      /* its lock; -1 = none */
+    fpd_metric *uploads_total, *upload_duration, *chunks_uploaded, *jobs_finished;
+} fpd_app;
+
+/** Places of uploads_total{status}: the starter kit's, and ours at the end. */
+enum {
+    FPD_UPLOAD_INITIATED,
+    FPD_UPLOAD_COMPLETED,
+    FPD_UPLOAD_CANCELLED,
+    FPD_UPLOAD_INCOMPLETE,
+    FPD_UPLOAD_REJECTED_MIME,
+    FPD_UPLOAD_REJECTED_SIZE,
+    FPD_UPLOAD_FAILED
+};
+
+/** Opens all of it in the order of dependence. ctx and config are borrowed. On failure nothing stays open and err says in one
+ *  line what to change. */
+fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, const char *service,
+                       fp_error *err);
+void fpd_app_close(fpd_app *app);
+
+void fpd_count_upload(fpd_app *app, size_t status);
+
+#endif

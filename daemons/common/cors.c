@@ -1,0 +1,38 @@
+/* Owns: which web pages of other origins may call the API (the Fetch standard's CORS protocol).
+ * Must not know: any route. */
+#include "cors.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "header_value.h"
+#include "reply.h"
+
+const char *fpd_cors_allow(const char *allowed, const char *origin)
+{
+    if (!origin || !allowed)
+        return NULL;
+    if (fpd_list_has(allowed, "*"))
+        return "*";
+    return fpd_list_has(allowed, origin) ? origin : NULL;
+}
+
+bool fpd_cors_same_origin(const char *origin, const char *host)
+{
+    const char *authority = strstr(origin, "://");
+
+    return authority && host && strcasecmp(authority + 3, host) == 0;
+}
+
+void fpd_cors_options(fpd_request *rq, const char *methods)
+{
+    fpd_reply_header(rq, "Allow", "%s", methods);
+    if (rq->origin && fpd_request_header(rq, "Access-Control-Request-Method")) {
+        fpd_reply_header(rq, "Access-Control-Allow-Methods", "%s", methods);
+        fpd_reply_header(
+            rq, "Access-Control-Allow-Headers",
+            "Content-Digest, Content-Type, If-None-Match, If-Range, Range, X-Request-Id");
+        fpd_reply_header(rq, "Access-Control-Max-Age", "600");
+    }
+    fpd_reply_empty(rq, 204);
+}

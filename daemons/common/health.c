@@ -1,0 +1,128 @@
+/* Owns: whether the daemon is well: it asks what it depends on, instead of claiming.
+ * Must not know: HTTP. */
+#include "health.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "clock.h"
+#include "log.h"
+
+/* An answer is good for this long. */
+#define FRESH_NS INT64_C(1000000000)
+/* Less free space than this is a warning that uploads will soon fail. */
+#define FREE_BYTES_LEAST (UINT64_C(64) * 1024 * 1024)
+#define PROBE_KEY "health/probe"
+
+struct fpd_health {
+    fpd_app *app;
+    bool needs_helper;
+    pthread_mutex_t lock;
+    fpd_health_report last;
+    int64_t checked_ns; /* 0 = never */
+};
+
+fpd_health *fpd_health_new(fpd_app *app, bool needs_helper)
+{
+    fpd_health *health = calloc(1, sizeof(*health));
+
+    if (!health)
+        return NULL;
+    health->app = app;
+    health->needs_helper = needs_helper;
+    pthread_mutex_init(&health->lock, NULL);
+    return health;
+}
+
+void fpd_health_free(fpd_health *health)
+{
+    if (!health)
+        return;
+    pthread_mutex_destroy(&health->lock);
+    free(health);
+}
+
+static bool failed(const char *probe, const fp_error *err)
+{
+    fpd_log(FILEPROC_LOG_ERROR, "health", "%s: %s", probe, err->message);
+    return false;
+}
+
+static bool probe_database(fpd_app *app)
+{
+    fp_error err = { 0 };
+
+    return fp_database_ping(app->database, &err) == FILEPROC_OK || failed("database", &err);
+}
+
+/* Writes something and reads it back: a folder that became read-only or full says so here. */
+static bool probe_storage(fpd_app *app)
+{
+    char written[FPD_RFC3339_SIZE], found[FPD_RFC3339_SIZE] = "";
+    fp_error err = { 0 };
+    size_t got = 0;
+
+    fpd_rfc3339(fpd_now_ms(), written);
+    if (fp_storage_put(app->storage, PROBE_KEY, written, strlen(written), 0, &err) < 0 ||
+        fp_storage_read(app->storage, PROBE_KEY, 0, found, sizeof(found) - 1, &got, &err) < 0 ||
+        fp_storage_remove(app->storage, PROBE_KEY, &err) < 0)
+        return failed("storage", &err);
+    return got == strlen(written) && memcmp(found, written, got) == 0;
+}
+
+static bool probe_queue(fpd_app *app)
+{
+    FPD_CLEANUP(fp_message) message = NULL;
+    fp_error err = { 0 };
+
+    return fp_queue_receive(app->queue, "fileproc.health", 0, &message, &err) == FILEPROC_OK ||
+           failed("queue", &err);
+}
+
+static bool probe_helper(const fpd_health *health)
+{
+    const char *path = fp_config_string(health->app->config, "FILEPROC_HELPER");
+
+    if (!health->needs_helper)
+        return true;
+    return fp_feature("media") && (!path || !*path || access(path, X_OK) == 0);
+}
+
+static void ask(fpd_health *health)
+{
+    fpd_app *app = health->app;
+    fpd_health_report *r = &health->last;
+    struct statvfs disk = { 0 };
+    bool database = probe_database(app), storage = probe_storage(app), queue = probe_queue(app);
+    bool helper = probe_helper(health);
+    bool disk_known = statvfs(app->data.data, &disk) == 0;
+
+    r->free_bytes = disk_known ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
+    r->probes[0] =
+        (fpd_health_probe){ "database", database ? "connected" : "disconnected", database, true };
+    r->probes[1] =
+        (fpd_health_probe){ "storage", storage ? "connected" : "disconnected", storage, true };
+    r->probes[2] = (fpd_health_probe){ "queue", queue ? "connected" : "disconnected", queue, true };
+    r->probes[3] =
+        (fpd_health_probe){ "helper", helper ? "available" : "unavailable", helper, false };
+    r->probes[4] =
+        (fpd_health_probe){ "disk", r->free_bytes >= FREE_BYTES_LEAST ? "available" : "full",
+                            r->free_bytes >= FREE_BYTES_LEAST, false };
+    r->well = r->serving = true;
+    for (size_t i = 0; i < FPD_HEALTH_PROBES; i++) {
+        r->well = r->well && r->probes[i].well;
+        r->serving = r->serving && (r->probes[i].well || !r->probes[i].vital);
+    }
+}
+
+void fpd_health_check(fpd_health *health, fpd_health_report *out)
+{
+    pthread_mutex_lock(&health->lock);
+    if (health->checked_ns == 0 || fpd_monotonic_ns() - health->checked_ns > FRESH_NS) {
+        ask(health);
+        health->checked_ns = fpd_monotonic_ns();
+    }
+    *out = health->last;
+    pthread_mutex_unlock(&health->lock);
+}

@@ -1,0 +1,255 @@
+/* Owns: who watches which upload, and handing them its latest state without ever waiting for them.
+ * Must not know: WebSockets; a watcher is reached by a pair of functions. */
+#include "hub.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ID_SIZE 64u
+#define MESSAGE_SIZE 512u
+#define BUCKETS 256u
+#define SENDER_STACK (128u * 1024u)
+
+struct fpd_watcher {
+    fpd_hub *hub;
+    fpd_watcher *next; /* in its bucket; guarded by the hub's lock */
+    char upload_id[ID_SIZE];
+    fpd_socket_link link;
+    pthread_t sender;
+    bool started;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t news;
+    char message[MESSAGE_SIZE];
+    size_t message_size; /* 0 = nothing to send */
+    uint64_t chunks;     /* of the latest state */
+    bool seen, ended;    /* a state was published; a final one was */
+    bool closing;        /* the connection ended */
+    bool dropped;        /* the server wants it to end */
+};
+
+struct fpd_hub {
+    pthread_mutex_t lock;
+    fpd_watcher *buckets[BUCKETS];
+    size_t count, limit;
+    atomic_size_t active; /* the same as count, for a look without the lock */
+    bool closed;
+    fpd_metric *watchers;
+};
+
+fpd_hub *fpd_hub_new(size_t max_watchers, fpd_metrics *metrics)
+{
+    const fpd_metric_spec spec = { .name = "fileproc_progress_watchers",
+                                   .help = "WebSockets that watch an upload.",
+                                   .kind = FPD_GAUGE };
+    fpd_hub *hub = calloc(1, sizeof(*hub));
+
+    if (!hub)
+        return NULL;
+    hub->limit = max_watchers;
+    hub->watchers = fpd_metrics_add(metrics, &spec);
+    pthread_mutex_init(&hub->lock, NULL);
+    if (!hub->watchers) {
+        fpd_hub_free(hub);
+        return NULL;
+    }
+    return hub;
+}
+
+void fpd_hub_free(fpd_hub *hub)
+{
+    if (!hub)
+        return;
+    pthread_mutex_destroy(&hub->lock);
+    free(hub);
+}
+
+/* FNV-1a */
+static fpd_watcher **bucket_of(fpd_hub *hub, const char *id)
+{
+    uint32_t hash = 2166136261u;
+
+    for (; *id; id++)
+        hash = (hash ^ (unsigned char)*id) * 16777619u;
+    return &hub->buckets[hash % BUCKETS];
+}
+
+static void count_watchers(fpd_hub *hub)
+{
+    atomic_store(&hub->active, hub->count);
+    fpd_metric_set(hub->watchers, NULL, (int64_t)hub->count);
+}
+
+static bool take_place(fpd_hub *hub, fpd_watcher *w)
+{
+    fpd_watcher **bucket = bucket_of(hub, w->upload_id);
+    bool free_place;
+
+    pthread_mutex_lock(&hub->lock);
+    free_place = !hub->closed && hub->count < hub->limit;
+    if (free_place) {
+        w->next = *bucket;
+        *bucket = w;
+        hub->count++;
+        count_watchers(hub);
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return free_place;
+}
+
+static void leave_place(fpd_watcher *w)
+{
+    fpd_watcher **p = bucket_of(w->hub, w->upload_id);
+
+    pthread_mutex_lock(&w->hub->lock);
+    while (*p && *p != w)
+        p = &(*p)->next;
+    if (*p) {
+        *p = w->next;
+        w->hub->count--;
+        count_watchers(w->hub);
+    }
+    pthread_mutex_unlock(&w->hub->lock);
+}
+
+static void release(fpd_watcher *w)
+{
+    pthread_cond_destroy(&w->news);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+fpd_watcher *fpd_watcher_new(fpd_hub *hub, const char *upload_id)
+{
+    fpd_watcher *w;
+
+    if (strlen(upload_id) >= ID_SIZE)
+        return NULL;
+    w = calloc(1, sizeof(*w));
+    if (!w)
+        return NULL;
+    w->hub = hub;
+    memcpy(w->upload_id, upload_id, strlen(upload_id) + 1);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->news, NULL);
+    if (!take_place(hub, w)) {
+        release(w);
+        return NULL;
+    }
+    return w;
+}
+
+static bool is_final(const char *status)
+{
+    return strcmp(status, "completed") == 0 || strcmp(status, "cancelled") == 0 ||
+           strcmp(status, "failed") == 0;
+}
+
+static void write_message(fpd_watcher *w, const fp_upload *upload)
+{
+    double percentage = upload->total_chunks == 0 ? 100.0
+                                                  : (double)upload->chunks_uploaded * 100.0 /
+                                                        (double)upload->total_chunks;
+    int n = snprintf(w->message, sizeof(w->message),
+                     "{\"upload_id\":\"%s\",\"chunks_uploaded\":%llu,\"total_chunks\":%llu,"
+                     "\"percentage\":%.2f,\"status\":\"%s\"}",
+                     w->upload_id, (unsigned long long)upload->chunks_uploaded,
+                     (unsigned long long)upload->total_chunks, percentage, upload->status);
+
+    w->message_size = n > 0 && (size_t)n < sizeof(w->message) ? (size_t)n : 0;
+}
+
+/* Two uploaders may publish in the other order than they stored: a watcher never goes back. */
+static void hand_over(fpd_watcher *w, const fp_upload *upload, bool only_first)
+{
+    pthread_mutex_lock(&w->lock);
+    if (!(w->seen && (only_first || w->ended || upload->chunks_uploaded < w->chunks))) {
+        w->seen = true;
+        w->ended = is_final(upload->status);
+        w->chunks = upload->chunks_uploaded;
+        write_message(w, upload);
+        pthread_cond_signal(&w->news);
+    }
+    pthread_mutex_unlock(&w->lock);
+}
+
+static void *send_loop(void *arg)
+{
+    fpd_watcher *w = arg;
+    char message[MESSAGE_SIZE];
+
+    for (;;) {
+        bool closing;
+        size_t size;
+
+        pthread_mutex_lock(&w->lock);
+        while (!w->closing && !w->dropped && w->message_size == 0)
+            pthread_cond_wait(&w->news, &w->lock);
+        closing = w->closing;
+        size = w->message_size;
+        memcpy(message, w->message, size);
+        w->message_size = 0;
+        pthread_mutex_unlock(&w->lock);
+        if (closing)
+            return NULL;
+        if (size == 0 || !w->link.send(w->link.self, message, size)) {
+            w->link.drop(w->link.self);
+            return NULL;
+        }
+    }
+}
+
+bool fpd_watcher_start(fpd_watcher *w, const fpd_socket_link *link, const fp_upload *first)
+{
+    pthread_attr_t attr;
+
+    w->link = *link;
+    if (first)
+        hand_over(w, first, true);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, SENDER_STACK);
+    w->started = pthread_create(&w->sender, &attr, send_loop, w) == 0;
+    pthread_attr_destroy(&attr);
+    return w->started;
+}
+
+static void wake(fpd_watcher *w, bool *why)
+{
+    pthread_mutex_lock(&w->lock);
+    *why = true;
+    pthread_cond_signal(&w->news);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void fpd_watcher_free(fpd_watcher *w)
+{
+    if (!w)
+        return;
+    leave_place(w);
+    wake(w, &w->closing);
+    if (w->started)
+        pthread_join(w->sender, NULL);
+    release(w);
+}
+
+void fpd_hub_publish(fpd_hub *hub, const fp_upload *upload)
+{
+    if (atomic_load(&hub->active) == 0)
+        return;
+    pthread_mutex_lock(&hub->lock);
+    for (fpd_watcher *w = *bucket_of(hub, upload->id); w; w = w->next)
+        if (strcmp(w->upload_id, upload->id) == 0)
+            hand_over(w, upload, false);
+    pthread_mutex_unlock(&hub->lock);
+}
+
+void fpd_hub_close(fpd_hub *hub)
+{
+    pthread_mutex_lock(&hub->lock);
+    hub->closed = true;
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (fpd_watcher *w = hub->buckets[i]; w; w = w->next)
+            wake(w, &w->dropped);
+    pthread_mutex_unlock(&hub->lock);
+}

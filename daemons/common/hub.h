@@ -1,0 +1,41 @@
+/* Owns: who watches which upload, and handing them its latest state without ever waiting for them.
+ * Must not know: WebSockets; a watcher is reached by a pair of functions. */
+#ifndef FPD_HUB_H
+#define FPD_HUB_H
+
+#include <stdint.h>
+
+#include <fileproc/upload.h>
+
+#include "metrics.h"
+#include "socket.h"
+
+/** All watchers of a server. Any thread. */
+typedef struct fpd_hub fpd_hub;
+/** One watcher. Its messages are sent by a thread of its own, so a slow one holds up nobody but itself, and sees the latest
+ *  state instead of every state. */
+typedef struct fpd_watcher fpd_watcher;
+
+/** NULL when out of memory. metrics is borrowed. */
+fpd_hub *fpd_hub_new(size_t max_watchers, fpd_metrics *metrics);
+/** No watcher may be left. */
+void fpd_hub_free(fpd_hub *hub);
+FPD_DEFINE_CLEANUP(fpd_hub, fpd_hub_free)
+
+/** Takes a place for a watcher of the upload with this id, which gets nothing yet. NULL: all places are taken, or out of
+ *  memory. */
+fpd_watcher *fpd_watcher_new(fpd_hub *hub, const char *upload_id);
+
+/** Begins to send: `first` unless something newer was published since fpd_watcher_new(). False: no thread could be started. */
+bool fpd_watcher_start(fpd_watcher *w, const fpd_socket_link *link, const fp_upload *first);
+
+/** Ends the sending, waits for its thread, and gives the place back. NULL is allowed. */
+void fpd_watcher_free(fpd_watcher *w);
+
+/** Tells the watchers of this upload; never blocks on them. */
+void fpd_hub_publish(fpd_hub *hub, const fp_upload *upload);
+
+/** Drops all watchers and lets no new one in: the server stops. */
+void fpd_hub_close(fpd_hub *hub);
+
+#endif

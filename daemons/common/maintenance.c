@@ -1,0 +1,192 @@
+/* Owns: the thread that does what has to be done now and then: rescue jobs, reap uploads, finish deletions.
+ * Must not know: HTTP. */
+#include "maintenance.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define JOBS_INTERVAL_MS 2000
+
+static const char *const reaped_kinds[] = { "expired", "discarded", "forgotten" };
+
+struct fpd_maintenance {
+    fpd_maintenance_options o;
+    fpd_metric *queued, *running, *rescued, *open_uploads, *reaped, *swept, *failures;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping;
+};
+
+static bool add_metrics(fpd_maintenance *m)
+{
+    const fpd_metric_spec queued = { .name = "fileproc_jobs_queued",
+                                     .help = "Jobs that wait.",
+                                     .kind = FPD_GAUGE };
+    const fpd_metric_spec running = { .name = "fileproc_jobs_running",
+                                      .help = "Jobs that run.",
+                                      .kind = FPD_GAUGE };
+    const fpd_metric_spec rescued = { .name = "fileproc_jobs_rescued_total",
+                                      .kind = FPD_COUNTER,
+                                      .help =
+                                          "Jobs whose worker gave no sign of life, queued again." };
+    const fpd_metric_spec open_uploads = { .name = "fileproc_uploads_open",
+                                           .help = "Unfinished uploads.",
+                                           .kind = FPD_GAUGE };
+    const fpd_metric_spec reaped = {
+        .name = "fileproc_reaped_total",
+        .kind = FPD_COUNTER,
+        .help =
+            "What the reaper removed: sessions expired, staged objects discarded, tombstones forgotten.",
+        .labels = { { "kind", reaped_kinds, 3 } }
+    };
+    const fpd_metric_spec swept = {
+        .name = "fileproc_deletions_finished_total",
+        .kind = FPD_COUNTER,
+        .help = "Interrupted deletions of files that were finished later."
+    };
+    const fpd_metric_spec failures = { .name = "fileproc_maintenance_failures_total",
+                                       .kind = FPD_COUNTER,
+                                       .help =
+                                           "Maintenance steps that failed; they are tried again." };
+
+    m->queued = fpd_metrics_add(m->o.metrics, &queued);
+    m->running = fpd_metrics_add(m->o.metrics, &running);
+    m->rescued = fpd_metrics_add(m->o.metrics, &rescued);
+    m->open_uploads = fpd_metrics_add(m->o.metrics, &open_uploads);
+    m->reaped = fpd_metrics_add(m->o.metrics, &reaped);
+    m->swept = fpd_metrics_add(m->o.metrics, &swept);
+    m->failures = fpd_metrics_add(m->o.metrics, &failures);
+    return m->queued && m->running && m->rescued && m->open_uploads && m->reaped && m->swept &&
+           m->failures;
+}
+
+static void note_failure(fpd_maintenance *m, const char *step, const fp_error *err)
+{
+    fpd_metric_count(m->failures, NULL, 1);
+    fpd_log(FILEPROC_LOG_WARN, "maintenance", "%s: %s", step, err->message);
+}
+
+static void maintain_jobs(fpd_maintenance *m)
+{
+    fp_jobs_maintenance did = FILEPROC_JOBS_MAINTENANCE_INIT;
+    fp_error err = { 0 };
+
+    if (fp_jobs_maintain(m->o.jobs, &did, &err) < 0) {
+        note_failure(m, "rescuing jobs", &err);
+        return;
+    }
+    fpd_metric_set(m->queued, NULL, (int64_t)did.queued);
+    fpd_metric_set(m->running, NULL, (int64_t)did.running);
+    fpd_metric_count(m->rescued, NULL, did.rescued);
+    if (did.rescued || did.dead)
+        fpd_log(FILEPROC_LOG_WARN, "maintenance",
+                "%llu jobs of lost workers queued again, %llu given up",
+                (unsigned long long)did.rescued, (unsigned long long)did.dead);
+}
+
+static void reap_uploads(fpd_maintenance *m)
+{
+    fp_reaped did = FILEPROC_REAPED_INIT;
+    fp_error err = { 0 };
+
+    if (fp_uploads_reap(m->o.uploads, m->o.reap_grace_ms, &did, &err) < 0) {
+        note_failure(m, "reaping uploads", &err);
+        return;
+    }
+    fpd_metric_set(m->open_uploads, NULL, (int64_t)did.open);
+    fpd_metric_count(m->reaped, (size_t[]){ 0 }, did.expired);
+    fpd_metric_count(m->reaped, (size_t[]){ 1 }, did.discarded);
+    fpd_metric_count(m->reaped, (size_t[]){ 2 }, did.forgotten);
+    if (did.expired || did.discarded)
+        fpd_log(FILEPROC_LOG_INFO, "maintenance",
+                "%llu uploads expired, %llu staged objects removed",
+                (unsigned long long)did.expired, (unsigned long long)did.discarded);
+}
+
+static void sweep_catalog(fpd_maintenance *m)
+{
+    uint64_t removed = 0;
+    fp_error err = { 0 };
+
+    if (fp_catalog_sweep(m->o.catalog, &removed, &err) < 0)
+        note_failure(m, "finishing deletions", &err);
+    fpd_metric_count(m->swept, NULL, removed);
+}
+
+/* False when it is time to end. */
+static bool sleep_until(fpd_maintenance *m, int64_t ns)
+{
+    struct timespec at = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+    bool go_on;
+
+    pthread_mutex_lock(&m->lock);
+    while (!m->stopping && pthread_cond_timedwait(&m->wake, &m->lock, &at) == 0)
+        continue;
+    go_on = !m->stopping;
+    pthread_mutex_unlock(&m->lock);
+    return go_on;
+}
+
+static void *run(void *arg)
+{
+    fpd_maintenance *m = arg;
+    int64_t jobs_at = fpd_monotonic_ns(), reap_at = jobs_at;
+
+    while (sleep_until(m, jobs_at < reap_at ? jobs_at : reap_at)) {
+        int64_t now = fpd_monotonic_ns();
+
+        if (now >= jobs_at) {
+            maintain_jobs(m);
+            jobs_at = fpd_monotonic_ns() + (int64_t)JOBS_INTERVAL_MS * 1000000;
+        }
+        if (now >= reap_at) {
+            reap_uploads(m);
+            sweep_catalog(m);
+            reap_at = fpd_monotonic_ns() + m->o.reap_interval_ms * 1000000;
+        }
+    }
+    return NULL;
+}
+
+static void release(fpd_maintenance *m)
+{
+    pthread_cond_destroy(&m->wake);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+fpd_maintenance *fpd_maintenance_start(const fpd_maintenance_options *options)
+{
+    fpd_maintenance *m = calloc(1, sizeof(*m));
+    pthread_condattr_t attr;
+
+    if (!m)
+        return NULL;
+    m->o = *options;
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&m->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    if (!add_metrics(m) || pthread_create(&m->thread, NULL, run, m) != 0) {
+        release(m);
+        return NULL;
+    }
+    return m;
+}
+
+void fpd_maintenance_stop(fpd_maintenance *m)
+{
+    if (!m)
+        return;
+    pthread_mutex_lock(&m->lock);
+    m->stopping = true;
+    pthread_cond_broadcast(&m->wake);
+    pthread_mutex_unlock(&m->lock);
+    pthread_join(m->thread, NULL);
+    release(m);
+}

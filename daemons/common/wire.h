@@ -1,0 +1,37 @@
+/* Owns: what the HTTP layer needs of an HTTP server: a parsed request head, and bytes in and out.
+ * Must not know: which HTTP server. server.c fills it from CivetWeb, tests from memory. */
+#ifndef FPD_WIRE_H
+#define FPD_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define FPD_HEADERS_MAX 64u
+
+typedef struct fpd_header {
+    const char *name, *value;
+} fpd_header;
+
+/** The head of a request; all text is borrowed and lives as long as the request. */
+typedef struct fpd_head {
+    const char *method;
+    const char *target;  /* the path as sent: not decoded, without the query */
+    const char *query;   /* as sent; or NULL */
+    const char *version; /* "1.0" or "1.1" */
+    const char *remote;  /* address of the peer */
+    size_t header_count;
+    fpd_header headers[FPD_HEADERS_MAX];
+} fpd_head;
+
+/** The connection of a request. */
+typedef struct fpd_wire {
+    /** Reads body bytes until buf is full; fewer at the body's end, on failure and on a time-out; below 0 on failure. */
+    int (*read)(void *self, void *buf, size_t size);
+    /** Writes all; anything but size is a failure. */
+    int (*write)(void *self, const void *buf, size_t size);
+    /** Lets the connection end after this request. */
+    void (*close)(void *self);
+    void *self;
+} fpd_wire;
+
+#endif

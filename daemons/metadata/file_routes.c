@@ -1,0 +1,106 @@
+/* Owns: the routes of files over the catalog: lists, rows, deletion.
+ * Must not know: uploads and jobs. */
+#include "file_routes.h"
+
+#include "page.h"
+#include "problem.h"
+#include "reply.h"
+
+static void answer_page(fpd_request *rq, fpd_app *app, const fp_file_query *query)
+{
+    FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(FPD_PAGE_MAX);
+    FPD_DISPOSE(fp_buf) item = FILEPROC_BUF_INIT;
+    FPD_CLEANUP(fp_file_page) page = NULL;
+    fp_error err = { 0 };
+
+    if (fp_catalog_list(app->catalog, query, &page, &err) < 0) {
+        fpd_problem_error(rq, &err);
+        return;
+    }
+    fpd_page_begin(&json);
+    for (size_t i = 0; i < page->count; i++) {
+        if (fp_file_to_json(app->ctx, page->items[i], &item, &err) < 0) {
+            fpd_problem_error(rq, &err);
+            return;
+        }
+        fpd_page_item(&json, i, &item);
+    }
+    fpd_page_end(&json, page->next);
+    fpd_reply_header(rq, "Cache-Control", "no-store");
+    fpd_reply_json(rq, 200, &json);
+}
+
+static void list_files(fpd_request *rq, void *user_data)
+{
+    fp_file_query query = FILEPROC_FILE_QUERY_INIT;
+    char owner[256], mime_type[256];
+    fpd_page_request page;
+
+    if (!fpd_page_request_read(rq, &page) ||
+        !fpd_page_filter(rq, "owner", owner, sizeof(owner), &query.owner) ||
+        !fpd_page_filter(rq, "mime_type", mime_type, sizeof(mime_type), &query.mime_type))
+        return;
+    query.cursor = page.cursor;
+    query.limit = page.limit;
+    answer_page(rq, user_data, &query);
+}
+
+static void list_derivatives(fpd_request *rq, void *user_data)
+{
+    fpd_app *app = user_data;
+    fp_file_query query = FILEPROC_FILE_QUERY_INIT;
+    FPD_CLEANUP(fp_file) parent = NULL;
+    fpd_page_request page;
+    fp_error err = { 0 };
+
+    if (!fpd_page_request_read(rq, &page))
+        return;
+    if (fp_catalog_get(app->catalog, rq->parameters[0], &parent, &err) < 0) {
+        fpd_problem_error(rq, &err);
+        return;
+    }
+    query.parent_id = parent->id;
+    query.cursor = page.cursor;
+    query.limit = page.limit;
+    answer_page(rq, app, &query);
+}
+
+static void get_file(fpd_request *rq, void *user_data)
+{
+    fpd_app *app = user_data;
+    FPD_CLEANUP(fp_file) file = NULL;
+    FPD_DISPOSE(fp_buf) json = FILEPROC_BUF_INIT;
+    fp_error err = { 0 };
+
+    if (fp_catalog_get(app->catalog, rq->parameters[0], &file, &err) < 0 ||
+        fp_file_to_json(app->ctx, file, &json, &err) < 0) {
+        fpd_problem_error(rq, &err);
+        return;
+    }
+    fpd_reply_header(rq, "Cache-Control", "no-store");
+    fpd_reply_json_buf(rq, 200, &json);
+}
+
+static void delete_file(fpd_request *rq, void *user_data)
+{
+    fpd_app *app = user_data;
+    fp_error err = { 0 };
+
+    if (fp_catalog_delete(app->catalog, rq->parameters[0], &err) < 0)
+        fpd_problem_error(rq, &err);
+    else
+        fpd_reply_empty(rq, 204);
+}
+
+static const fpd_route routes[] = {
+    { FPD_METHOD_GET, "/v1/files", list_files, 0 },
+    { FPD_METHOD_GET, "/v1/files/{id}", get_file, 0 },
+    { FPD_METHOD_DELETE, "/v1/files/{id}", delete_file, 0 },
+    { FPD_METHOD_GET, "/v1/files/{id}/content", fpd_get_content, 0 },
+    { FPD_METHOD_GET, "/v1/files/{id}/derivatives", list_derivatives, 0 },
+};
+
+bool fpd_file_routes_add(fpd_router *router, fpd_app *app)
+{
+    return fpd_router_add(router, routes, sizeof(routes) / sizeof(*routes), app);
+}

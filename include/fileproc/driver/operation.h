@@ -1,0 +1,63 @@
+/* Owns: what an embedder writes to add an operation of its own, run in its own process.
+ * Must not know: any operation. Less stable than the other headers: a minor release may extend it. */
+#ifndef FILEPROC_DRIVER_OPERATION_H
+#define FILEPROC_DRIVER_OPERATION_H
+
+#include <fileproc/pipeline.h>
+
+FILEPROC_BEGIN_DECLS
+
+/** One call of an operation. Valid during run. */
+typedef struct fp_operation_call {
+    size_t struct_size;    /**< The library's size of this record. */
+    const char *params;    /**< JSON object, checked against the schema, defaults written out. */
+    const char *filename;  /**< Of the input. */
+    const char *mime_type; /**< Of the input, as detected, else as declared. */
+    void *handle;          /**< For `output` and `tick`. */
+    /** Make an unnamed file for an output; write to *fd (borrowed, do not close). Its name is made from the step's and
+     *  the extension. */
+    fp_status (*output)(void *handle, const char *mime_type, const char *extension,
+                        const char *info_json, int32_t *fd, fp_error *err);
+    /** To be called at least once a second in a long operation: renews the job's lease. A failure means: stop. */
+    fp_status (*tick)(void *handle, fp_error *err);
+    int32_t fd;       /**< Borrowed: the input, readable and seekable, at offset 0. */
+    int32_t reserved; /**< 0. */
+} fp_operation_call;
+
+/** An operation. Start from FILEPROC_OPERATION_INIT. */
+typedef struct fp_operation {
+    size_t struct_size;     /**< Filled by FILEPROC_OPERATION_INIT. */
+    const char *name;       /**< "noun.verb": [a-z0-9_]+ with one dot. */
+    const char *accepts;    /**< Comma-separated types; "image/" with an asterisk works; an asterisk alone = all. */
+    const char *parameters; /**< JSON Schema (type, properties, required, enum, minimum, maximum, default, minLength,
+                             *   maxLength, const, items, minItems, maxItems, additionalProperties) of the params object.
+                             *   Unlike in the standard, additionalProperties is false when absent and default is
+                             *   written into the params. Other words are refused. NULL = no parameters. */
+    const char *info_key;   /**< Where its result goes in a file's info; NULL = nowhere. */
+    void *user_data;        /**< Handed to run. */
+    /** Does the work on the caller's thread and appends a JSON object to result. FILEPROC_ERROR_PERMANENT in
+     *  err->flags says that trying again is useless. */
+    fp_status (*run)(const fp_operation_call *call, void *user_data, fp_buf *result, fp_error *err);
+} fp_operation;
+/** The first two members; designated initialisers for the rest follow. */
+#define FILEPROC_OPERATION_INIT(op_name) .struct_size = sizeof(fp_operation), .name = (op_name)
+
+/**
+ * Append text to a result buffer.
+ *
+ * @param ctx   Borrowed.
+ * @param buf   Borrowed.
+ * @param text  Borrowed.
+ * @param size  Bytes of text.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK         Appended.
+ * @retval FILEPROC_ERR_NOMEM  An allocation failed; buf is unchanged.
+ * @par Blocking  Never.
+ * @par Threads   One thread at a time per buffer.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_buf_append(fp_context *ctx, fp_buf *buf, const void *text, size_t size,
+                                     fp_error *err) FILEPROC_NODISCARD;
+
+FILEPROC_END_DECLS
+#endif

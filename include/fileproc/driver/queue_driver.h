@@ -1,0 +1,38 @@
+/* Owns: the table of functions behind fileproc/queue.h, for those who write a backend.
+ * Must not know: any driver. Less stable than the other headers: a minor release may extend it. */
+#ifndef FILEPROC_DRIVER_QUEUE_DRIVER_H
+#define FILEPROC_DRIVER_QUEUE_DRIVER_H
+
+#include <fileproc/queue.h>
+
+FILEPROC_BEGIN_DECLS
+
+/** A queue backend. Every slot may be called from many threads at once; the core has validated
+ *  the arguments. */
+typedef struct fp_queue_driver {
+    size_t struct_size; /**< Filled by FILEPROC_QUEUE_DRIVER_INIT. */
+    const char *scheme; /**< Filled by FILEPROC_QUEUE_DRIVER_INIT. */
+
+    /** Required. Sets *self on success. */
+    fp_status (*open)(fp_context *ctx, const char *uri, const fp_queue_options *opts, void **self,
+                      fp_error *err);
+    /** Required. Frees self; never NULL. */
+    void (*close)(void *self);
+    /** Required. As fp_queue_send(). */
+    fp_status (*send)(void *self, const char *topic, const void *body, size_t size, uint32_t flags,
+                      fp_error *err);
+    /** Required. As fp_queue_receive(): sets *m (or NULL), and *body and *size to what m owns. */
+    fp_status (*receive)(void *self, const char *topic, uint32_t timeout_ms, void **m,
+                         const char **body, size_t *size, uint32_t flags, fp_error *err);
+    /** Required. As fp_queue_wake(). */
+    void (*wake)(void *self);
+    /** Required. As fp_message_ack(). */
+    fp_status (*ack)(void *self, void *m, fp_error *err);
+    /** Required. As fp_message_free(). */
+    void (*message_free)(void *self, void *m);
+} fp_queue_driver;
+/** The first two members; designated initialisers for the slots follow. */
+#define FILEPROC_QUEUE_DRIVER_INIT(name) .struct_size = sizeof(fp_queue_driver), .scheme = (name)
+
+FILEPROC_END_DECLS
+#endif

@@ -1,0 +1,80 @@
+/* Owns: the table of functions behind fileproc/storage.h, for those who write a backend.
+ * Must not know: any driver. Less stable than the other headers: a minor release may extend it. */
+#ifndef FILEPROC_DRIVER_STORAGE_DRIVER_H
+#define FILEPROC_DRIVER_STORAGE_DRIVER_H
+
+#include <fileproc/storage.h>
+
+FILEPROC_BEGIN_DECLS
+
+/** Called once per name by the two list slots, in byte order; a failure stops the listing and is returned. */
+typedef fp_status (*fp_storage_list_fn)(void *user_data, const char *name, uint64_t size,
+                                        int64_t modified_ms, fp_error *err);
+
+/** A storage backend. Start from FILEPROC_STORAGE_DRIVER_INIT and designated initialisers. The core has
+ *  validated keys, ids, ranges and pointers before it calls a slot, and every slot may be called
+ *  from many threads at once, except on one part. `self` is what open gave. Slots return the codes
+ *  that fileproc/storage.h lists for the call of the same name, and never retry. */
+typedef struct fp_storage_driver {
+    size_t struct_size; /**< Filled by FILEPROC_STORAGE_DRIVER_INIT. */
+    const char *scheme; /**< Filled by FILEPROC_STORAGE_DRIVER_INIT. */
+
+    /** Required. Sets *self on success. */
+    fp_status (*open)(fp_context *ctx, const char *uri, const fp_storage_options *opts, void **self,
+                      fp_error *err);
+    /** Required. Frees self; never NULL. */
+    void (*close)(void *self);
+    /** Required. As fp_storage_read(). */
+    fp_status (*read)(void *self, const char *key, uint64_t offset, void *buf, size_t cap,
+                      size_t *got, uint32_t flags, fp_error *err);
+    /** Required. As fp_storage_stat(). */
+    fp_status (*stat)(void *self, const char *key, fp_storage_info *info, uint32_t flags,
+                      fp_error *err);
+    /** Required. As fp_storage_remove(). */
+    fp_status (*remove)(void *self, const char *key, uint32_t flags, fp_error *err);
+    /** Required. Calls fn for up to limit names that start with prefix ("" = all) and are greater than
+     *  after ("" = from the start). */
+    fp_status (*list)(void *self, const char *prefix, const char *after, size_t limit,
+                      fp_storage_list_fn fn, void *user_data, uint32_t flags, fp_error *err);
+    /** Optional; NULL lets the core copy into an unnamed file. As fp_storage_open_fd(). */
+    fp_status (*open_fd)(void *self, const char *key, int32_t *fd, uint32_t flags, fp_error *err);
+
+    /** Required. Opens what is staged under id. Calls on_part for each committed part in commit order (the
+     *  core keeps the list; a failure of on_part is returned), then sets *assembly. A transient one is new: there is
+     *  nothing to look for, and no part of it need be durable before assembly_publish. */
+    fp_status (*assembly_open)(void *self, const char *id, uint32_t flags,
+                               fp_status (*on_part)(void *user_data, const fp_part_info *part,
+                                                    fp_error *err),
+                               void *user_data, void **assembly, fp_error *err);
+    /** Required. Frees the handle, keeps what is committed; drops a transient one that is not published. */
+    void (*assembly_close)(void *self, void *assembly);
+    /** Required. As fp_assembly_read(). */
+    fp_status (*assembly_read)(void *self, void *assembly, uint64_t offset, void *buf, size_t cap,
+                               size_t *got, uint32_t flags, fp_error *err);
+    /** Required. As fp_assembly_publish(); the core has checked that the parts cover size. One at a time per
+     *  assembly, and no slot of a part runs beside it; may be called again after it succeeded or failed. */
+    fp_status (*assembly_publish)(void *self, void *assembly, const char *key, uint64_t size,
+                                  uint32_t flags, fp_error *err);
+    /** Required. As fp_part_begin(). The range overlaps no committed part, and the core lets no other open part
+     *  write there. When this assembly was published, before a crash perhaps: CONFLICT. */
+    fp_status (*part_begin)(void *self, void *assembly, uint64_t offset, uint64_t length,
+                            void **part, fp_error *err);
+    /** Required. Writes size bytes at offset, which is always where the write before ended. */
+    fp_status (*part_write)(void *self, void *assembly, void *part, uint64_t offset,
+                            const void *data, size_t size, fp_error *err);
+    /** Required. Makes the part durable, then its record. info is complete (crc32c and note included). */
+    fp_status (*part_commit)(void *self, void *assembly, void *part, const fp_part_info *info,
+                             fp_error *err);
+    /** Required. Frees the part's handle; drops it when it was not committed. */
+    void (*part_free)(void *self, void *assembly, void *part);
+    /** Required. As fp_storage_discard(). */
+    fp_status (*discard)(void *self, const char *id, uint32_t flags, fp_error *err);
+    /** Required. As list, over the ids of assemblies. */
+    fp_status (*list_staged)(void *self, const char *after, size_t limit, fp_storage_list_fn fn,
+                             void *user_data, uint32_t flags, fp_error *err);
+} fp_storage_driver;
+/** The first two members; designated initialisers for the slots follow. */
+#define FILEPROC_STORAGE_DRIVER_INIT(name) .struct_size = sizeof(fp_storage_driver), .scheme = (name)
+
+FILEPROC_END_DECLS
+#endif

@@ -1,0 +1,346 @@
+/* Owns: upload sessions: declared size, durable chunks in any order, completion, expiry.
+ * Must not know: HTTP or any other protocol in which the bytes arrive. */
+#ifndef FILEPROC_UPLOAD_H
+#define FILEPROC_UPLOAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <fileproc/buf.h>
+#include <fileproc/catalog.h>
+#include <fileproc/context.h>
+#include <fileproc/database.h>
+#include <fileproc/job.h>
+#include <fileproc/storage.h>
+
+FILEPROC_BEGIN_DECLS
+
+/** The upload engine. Shared. */
+typedef struct fp_uploads fp_uploads;
+/** A chunk on its way in. One thread at a time. */
+typedef struct fp_chunk fp_chunk;
+
+/** An upload as it was when it was read. Made by the library, read-only, released with fp_upload_free(); later
+ *  releases may add members at the end. */
+typedef struct fp_upload {
+    size_t struct_size;       /**< The library's size of this record. */
+    const char *id;           /**< UUID. */
+    const char *filename;     /**< Without any folder. */
+    const char *mime_type;    /**< As declared. */
+    const char *owner;        /**< The starter kit's user_id; or NULL. */
+    const char *status;       /**< "initiated", "uploading", "completed", "failed" or "cancelled". */
+    const char *metadata;     /**< JSON object as given at creation; or NULL. */
+    const char *file_id;      /**< Set once completed; else NULL. */
+    const char *job_id;       /**< Set once completed when the type has a pipeline; else NULL. */
+    const char *sha256;       /**< Of the whole file, when known without reading it again; else NULL. */
+    const char *storage_url;  /**< "<scheme>://<bucket>/files/<file_id>"; NULL before completion. */
+    uint64_t size;            /**< Declared bytes. */
+    uint64_t bytes_received;  /**< Durable bytes. */
+    uint64_t chunk_size;      /**< Bytes of every chunk but the last. */
+    uint64_t chunks_uploaded; /**< Durable chunks, each counted once. */
+    uint64_t total_chunks;    /**< 0 for an empty file. */
+    int64_t created_at_ms;    /**< Milliseconds since 1970 UTC. */
+    int64_t updated_at_ms;    /**< Last durable change. */
+    int64_t expires_at_ms;    /**< When an unfinished upload is removed. */
+} fp_upload;
+
+/** Settings for fp_uploads_open(). Start from FILEPROC_UPLOADS_OPTIONS_INIT; 0 or NULL means default. The
+ *  handles are borrowed and must outlive the engine. */
+typedef struct fp_uploads_options {
+    size_t struct_size;         /**< Filled by the initialiser; never by hand. */
+    fp_database *database;      /**< Required. Migrated. @since 0.1 */
+    fp_storage *storage;        /**< Required. @since 0.1 */
+    fp_catalog *catalog;        /**< Required. @since 0.1 */
+    fp_jobs *jobs;              /**< NULL: completion queues no job. @since 0.1 */
+    const char *allowed_types;  /**< Copied. Comma-separated, an asterisk = all; default: the starter kit's nine. @since 0.1 */
+    const char *bucket;         /**< Copied. For storage_url; default "uploads". @since 0.1 */
+    uint64_t max_file_size;     /**< Bytes; default 100 MiB. @since 0.1 */
+    uint64_t chunk_size;        /**< Bytes, 1 to 1 GiB; default 5 MiB. @since 0.1 */
+    uint64_t min_free_bytes;    /**< Reserved for "file" stores to come; 0. @since 0.1 */
+    int64_t session_timeout_ms; /**< Life of an unfinished upload; default 3600000. @since 0.1 */
+    int64_t tombstone_ms;       /**< How long an ended session is remembered; default 7 days. @since 0.1 */
+    /** Called after each durable change, on the thread that made it, with a record that is valid during the
+     *  call. NULL = not wanted. @since 0.1 */
+    void (*on_progress)(void *user_data, const fp_upload *upload);
+    void *user_data; /**< For on_progress. @since 0.1 */
+} fp_uploads_options;
+/** All-default fp_uploads_options. */
+#define FILEPROC_UPLOADS_OPTIONS_INIT \
+    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL }
+
+/** What fp_upload_create() is asked for. Start from FILEPROC_UPLOAD_REQUEST_INIT. Everything is copied. */
+typedef struct fp_upload_request {
+    size_t struct_size;    /**< Filled by the initialiser; never by hand. */
+    const char *filename;  /**< Required: 1 to 255 characters of UTF-8, no control characters; folders are cut off. @since 0.1 */
+    const char *mime_type; /**< Required. Parameters after ';' are ignored, letters compared without case. @since 0.1 */
+    const char *owner;     /**< At most 255 bytes; or NULL. @since 0.1 */
+    const char *metadata;  /**< JSON object of at most 16 KiB; or NULL. @since 0.1 */
+    uint64_t size;         /**< Bytes; 0 is a good size. @since 0.1 */
+} fp_upload_request;
+/** An empty fp_upload_request. */
+#define FILEPROC_UPLOAD_REQUEST_INIT \
+    { sizeof(fp_upload_request), NULL, NULL, NULL, NULL, 0 }
+
+/** How fp_chunk_begin() shall check a chunk. Start from FILEPROC_CHUNK_OPTIONS_INIT. */
+typedef struct fp_chunk_options {
+    size_t struct_size;           /**< Filled by the initialiser; never by hand. */
+    const char *digest_algorithm; /**< Borrowed: "sha-256", "md5", "sha" (SHA-1) or "crc32c" as in RFC 9530; NULL = no digest. @since 0.1 */
+    const void *digest;           /**< Borrowed. The expected bytes. @since 0.1 */
+    size_t digest_size;           /**< Bytes of digest. @since 0.1 */
+} fp_chunk_options;
+/** All-default fp_chunk_options. */
+#define FILEPROC_CHUNK_OPTIONS_INIT \
+    { sizeof(fp_chunk_options), NULL, NULL, 0 }
+
+/**
+ * Open the upload engine.
+ *
+ * @param ctx   Borrowed; must outlive the engine.
+ * @param opts  Copied; database, storage and catalog are required.
+ * @param[out] out  Set only on success. The caller owns it: fp_uploads_free().
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           It is open.
+ * @retval FILEPROC_ERR_INVALID  A handle is missing, a setting out of range, or an option newer than this library.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed.
+ * @par Blocking  Never: sessions are read when first touched, so ten thousand of them cost nothing at the start.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_uploads_open(fp_context *ctx, const fp_uploads_options *opts,
+                                       fp_uploads **out, fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Close the engine; durable state stays.
+ *
+ * @param ups  Taken; NULL is allowed. No chunk of it may be alive.
+ * @par Blocking  Never.
+ * @par Threads   Nothing may run beside it.
+ * @since 0.1
+ */
+FILEPROC_API void fp_uploads_free(fp_uploads *ups);
+
+/**
+ * Begin an upload session. It is durable when the call returns.
+ *
+ * @param ups  Borrowed.
+ * @param req  Borrowed.
+ * @param[out] out  Set only on success. The caller owns the record: fp_upload_free().
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           The session exists.
+ * @retval FILEPROC_ERR_INVALID  Reason filename_invalid, metadata_invalid or type_not_allowed.
+ * @retval FILEPROC_ERR_QUOTA    Reason size_too_large, or storage_full.
+ * @retval FILEPROC_ERR_IO       The database failed.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed.
+ * @par Blocking  Database.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req,
+                                        fp_upload **out, fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Read the present state of an upload: only what is durable.
+ *
+ * @param ups  Borrowed.
+ * @param id   Borrowed.
+ * @param[out] out  Set only on success. The caller owns the record: fp_upload_free().
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            out is set; a cancelled or completed session still shows.
+ * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found, or upload_expired while it is remembered.
+ * @retval FILEPROC_ERR_INVALID   Bad argument.
+ * @retval FILEPROC_ERR_IO        The database or the storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Database, storage; never on a writer.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_get(fp_uploads *ups, const char *id, fp_upload **out, fp_error *err)
+    FILEPROC_NODISCARD;
+
+/**
+ * Begin to receive chunk @p index. A newcomer takes the chunk over from a writer that is still at it (a dead connection,
+ * mostly): the old one's next write answers chunk_superseded. A chunk that is durable already is compared with what
+ * arrives.
+ *
+ * @param ups    Borrowed; must outlive the chunk.
+ * @param id     Borrowed.
+ * @param index  0 to total_chunks - 1.
+ * @param opts   NULL for no digest. Copied.
+ * @param[out] out  Set only on success. The caller owns it and ends it with fp_chunk_free(), after fp_chunk_commit() or
+ *                  without, to drop it.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Ready for fp_chunk_write().
+ * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled.
+ * @retval FILEPROC_ERR_INVALID   Reason chunk_index_invalid or digest_unsupported.
+ * @retval FILEPROC_ERR_QUOTA     Reason storage_full.
+ * @retval FILEPROC_ERR_IO        The database or the storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_chunk_begin(fp_uploads *ups, const char *id, uint64_t index,
+                                      const fp_chunk_options *opts, fp_chunk **out, fp_error *err)
+    FILEPROC_NODISCARD;
+
+/**
+ * How many bytes this chunk must have.
+ *
+ * @param chunk  Borrowed.
+ * @return       Bytes.
+ * @par Blocking  Never.
+ * @par Threads   One thread at a time per chunk.
+ * @since 0.1
+ */
+FILEPROC_API uint64_t fp_chunk_length(const fp_chunk *chunk);
+
+/**
+ * Add bytes to a chunk, in order.
+ *
+ * @param chunk  Borrowed.
+ * @param data   Borrowed.
+ * @param size   Bytes.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Taken, not durable yet.
+ * @retval FILEPROC_ERR_INVALID   More bytes than the chunk has. Reason chunk_length_invalid.
+ * @retval FILEPROC_ERR_CONFLICT  Other bytes than the durable ones (chunk_conflict), or another writer took over
+ *                                (chunk_superseded).
+ * @retval FILEPROC_ERR_QUOTA     Reason storage_full.
+ * @retval FILEPROC_ERR_IO        The storage failed.
+ * @par Blocking  Storage.
+ * @par Threads   One thread at a time per chunk.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_chunk_write(fp_chunk *chunk, const void *data, size_t size, fp_error *err)
+    FILEPROC_NODISCARD;
+
+/**
+ * Make a chunk durable: when this returns FILEPROC_OK its bytes and their record are on disk. On failure it is as if
+ * the chunk had never been sent.
+ *
+ * @param chunk     Borrowed; afterwards only fp_chunk_free() is allowed.
+ * @param[out] out  Set only on success: the upload with this chunk in it, owned by the caller. May be NULL.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Durable; also when it was durable before.
+ * @retval FILEPROC_ERR_INVALID   Too few bytes (chunk_length_invalid) or the digest is another (digest_mismatch).
+ * @retval FILEPROC_ERR_CONFLICT  Reason chunk_superseded, upload_completed or upload_cancelled.
+ * @retval FILEPROC_ERR_NOTFOUND  It expired meanwhile. Reason upload_expired.
+ * @retval FILEPROC_ERR_QUOTA     Reason storage_full.
+ * @retval FILEPROC_ERR_IO        The storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Storage.
+ * @par Threads   One thread at a time per chunk.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_chunk_commit(fp_chunk *chunk, fp_upload **out, fp_error *err)
+    FILEPROC_NODISCARD;
+
+/**
+ * End a chunk; what was not committed is dropped.
+ *
+ * @param chunk  Taken; NULL is allowed.
+ * @par Blocking  Storage.
+ * @par Threads   One thread at a time per chunk.
+ * @since 0.1
+ */
+FILEPROC_API void fp_chunk_free(fp_chunk *chunk);
+
+/**
+ * Turn a covered upload into a file of the catalog, with its default job and event, in one transaction. Takes the same time
+ * for any size. Calling it again, also after a crash, gives the same answer.
+ *
+ * @param ups  Borrowed.
+ * @param id   Borrowed.
+ * @param[out] out  Set only on success: file_id, job_id and storage_url are in it. The caller owns it.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            The file exists.
+ * @retval FILEPROC_ERR_INVALID   Chunks are missing. Reason upload_incomplete.
+ * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_cancelled.
+ * @retval FILEPROC_ERR_QUOTA     Reason storage_full; try again later.
+ * @retval FILEPROC_ERR_IO        The database or the storage failed; try again later.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_complete(fp_uploads *ups, const char *id, fp_upload **out,
+                                          fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Cancel an unfinished upload and remove its bytes. Cancelling twice succeeds.
+ *
+ * @param ups  Borrowed.
+ * @param id   Borrowed.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Cancelled. Bytes that could not be removed at once go with fp_uploads_reap().
+ * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed.
+ * @retval FILEPROC_ERR_IO        The database failed.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_cancel(fp_uploads *ups, const char *id, fp_error *err)
+    FILEPROC_NODISCARD;
+
+/** What fp_uploads_reap() did. Start from FILEPROC_REAPED_INIT. */
+typedef struct fp_reaped {
+    size_t struct_size; /**< Filled by the initialiser; never by hand. */
+    uint64_t expired;   /**< Sessions that ran out. */
+    uint64_t discarded; /**< Staged objects removed: expired, cancelled, finished or without a session. */
+    uint64_t forgotten; /**< Tombstones removed. */
+    uint64_t open;      /**< Unfinished sessions that are left. */
+} fp_reaped;
+/** An empty fp_reaped. */
+#define FILEPROC_REAPED_INIT \
+    { sizeof(fp_reaped), 0, 0, 0, 0 }
+
+/**
+ * Remove what expired, was cancelled, or has no session, and forget old tombstones. To be called now and then.
+ *
+ * @param ups       Borrowed.
+ * @param grace_ms  Staged objects without a session are left alone until they are this old; 3600000 is a good value.
+ * @param[in,out] did  Borrowed; filled on success. May be NULL.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK      Done.
+ * @retval FILEPROC_ERR_IO  The database or the storage failed; call it again later.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_uploads_reap(fp_uploads *ups, int64_t grace_ms, fp_reaped *did,
+                                       fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Write an upload as the JSON object that the REST API's status shows: the starter kit's members (id, filename, size,
+ * mime_type, user_id, status, chunks_uploaded, total_chunks, created_at, updated_at, expires_at) and ours (bytes_received,
+ * chunk_size, percentage, file_id, processing_job_id, metadata).
+ *
+ * @param ctx     Borrowed.
+ * @param upload  Borrowed.
+ * @param[in,out] out  Borrowed; the text is appended.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           Appended.
+ * @retval FILEPROC_ERR_INVALID  Bad argument.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed; out is unchanged.
+ * @par Blocking  Never.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_to_json(fp_context *ctx, const fp_upload *upload, fp_buf *out,
+                                         fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Release an upload record.
+ *
+ * @param upload  Taken; NULL is allowed.
+ * @par Blocking  Never.
+ * @par Threads   One thread at a time per record.
+ * @since 0.1
+ */
+FILEPROC_API void fp_upload_free(fp_upload *upload);
+
+FILEPROC_END_DECLS
+#endif

@@ -1,0 +1,47 @@
+/* Owns: the catalog's steps inside other nouns' transactions.
+ * Must not know: uploads and jobs. */
+#ifndef FPI_CATALOG_PRIVATE_H
+#define FPI_CATALOG_PRIVATE_H
+
+#include <fileproc/catalog.h>
+
+#include "core/context_private.h"
+
+FPI_DEFINE_CLEANUP(fp_catalog, fp_catalog_free)
+FPI_DEFINE_CLEANUP(fp_file, fp_file_free)
+FPI_DEFINE_CLEANUP(fp_file_page, fp_file_page_free)
+
+/** A row to be; the texts are borrowed. */
+typedef struct fpi_new_file {
+    const char *id;
+    const char *owner; /* or NULL */
+    const char *filename;
+    const char *mime_type;
+    const char *detected_mime_type; /* or NULL */
+    const char *sha256;             /* or NULL */
+    const char *parent_id;          /* or NULL */
+    const char *operation;          /* or NULL */
+    const char *job_id;             /* or NULL */
+    const char *storage_key;
+    const char *info; /* JSON object, or NULL for {} */
+    uint64_t size;
+} fpi_new_file;
+
+/** Inserts the row in state available, with its FPI_EVENT_FILE_CREATED when it is an upload (no parent).
+ *  EXISTS when the id is taken. */
+fp_status fpi_catalog_insert(fp_catalog *cat, fp_tx *tx, const fpi_new_file *file, fp_error *err);
+
+/** Reads a row in a transaction, whatever its state; NOTFOUND with file_not_found. */
+fp_status fpi_catalog_read(fp_catalog *cat, fp_tx *tx, const char *id, fp_file **out,
+                           fp_error *err);
+
+/** Sets what was learnt; NULL leaves a column alone. info_member is merged into info under info_key. */
+fp_status fpi_catalog_learn(fp_catalog *cat, fp_tx *tx, const char *id,
+                            const char *detected_mime_type, const char *sha256,
+                            const char *info_key, const char *info_member, fp_error *err);
+
+/** Whether a row with this storage key exists: *found is 0 or 1. */
+fp_status fpi_catalog_has_key(fp_catalog *cat, fp_tx *tx, const char *storage_key, int *found,
+                              fp_error *err);
+
+#endif

@@ -1,0 +1,22 @@
+/* Owns: what is inside a catalog, and the steps that only its own files share.
+ * Must not know: uploads and jobs. */
+#ifndef FPI_CATALOG_ROWS_H
+#define FPI_CATALOG_ROWS_H
+
+#include "catalog/catalog_private.h"
+#include "catalog/file.h"
+
+struct fp_catalog {
+    fp_context *ctx;
+    fp_database *db;
+    fp_storage *st;
+};
+
+/** NOTFOUND with file_not_found. */
+fp_status fpi_file_not_found(fp_error *err);
+
+/** Appends an event about the file. */
+fp_status fpi_catalog_append_event(fp_catalog *cat, fp_tx *tx, const char *type,
+                                   const fp_file *file, fp_error *err);
+
+#endif

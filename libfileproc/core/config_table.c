@@ -1,0 +1,105 @@
+/* Owns: the one table of settings: names, types, ranges, defaults, help.
+ * Must not know: how values are read, or what a setting does. */
+#include "core/config_private.h"
+
+#define KIB INT64_C(1024)
+#define MIB (KIB * 1024)
+#define GIB (MIB * 1024)
+#define TIB (GIB * 1024)
+#define PIB (TIB * 1024)
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+/* Names without FILEPROC_ are the starter kit's. A row belongs here once something reads it. Keep the groups together: help and
+ * documentation follow the order of this table. */
+static const fpi_setting rows[] = {
+    { "FILEPROC_PORT", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "8000", 0, 65535, NULL,
+      "TCP port to serve on. 0 takes a free one." },
+    { "FILEPROC_LISTEN", FPI_SETTING_TEXT, FPI_GROUP_SERVER, "127.0.0.1", 1, 64, NULL,
+      "Address to listen on. Without authentication any address but loopback needs --insecure." },
+    { "FILEPROC_INSECURE", FPI_SETTING_SWITCH, FPI_GROUP_SERVER, "false", 0, 1, NULL,
+      "Serve other machines although nobody has to log in." },
+    { "FILEPROC_HTTP_THREADS", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "64", 4, 4096, NULL,
+      "Connections served at once; each holds a thread." },
+    { "FILEPROC_KEEP_ALIVE_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_SERVER, "5s", 0, HOUR, NULL,
+      "How long an idle connection is kept. 0 closes it after each answer." },
+    { "FILEPROC_REQUEST_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_SERVER, "30s", 100, DAY, NULL,
+      "How long a client may pause within a request." },
+    { "FILEPROC_DRAIN_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_SERVER, "30s", 0, HOUR, NULL,
+      "How long requests in progress may take to end after SIGTERM." },
+    { "FILEPROC_CORS_ORIGINS", FPI_SETTING_LIST, FPI_GROUP_SERVER, "", 0, 256, NULL,
+      "Origins whose pages may call the API, such as https://app.example.com. Empty: none." },
+    { "FILEPROC_MAX_WATCHERS", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "32", 0, 4096, NULL,
+      "WebSockets open at once. Each holds one of the threads above." },
+
+    { "FILEPROC_DATA", FPI_SETTING_PATH, FPI_GROUP_DATA, "./data", 1, 4000, NULL,
+      "Folder for everything that is kept: objects and the database. Made when missing." },
+    { "DATABASE_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
+      "Database, such as sqlite:///var/lib/fileproc/fileproc.db. Empty: a SQLite file in the data folder." },
+    { "MINIO_BUCKET", FPI_SETTING_TEXT, FPI_GROUP_DATA, "uploads", 1, 63, NULL,
+      "Bucket shown in the storage_url of a file." },
+
+    { "MAX_FILE_SIZE", FPI_SETTING_SIZE, FPI_GROUP_UPLOADS, "100MiB", 1, PIB, NULL,
+      "Largest file accepted." },
+    { "CHUNK_SIZE", FPI_SETTING_SIZE, FPI_GROUP_UPLOADS, "5MiB", 1, GIB, NULL,
+      "Size of every chunk of an upload but the last." },
+    { "ALLOWED_MIME_TYPES", FPI_SETTING_LIST, FPI_GROUP_UPLOADS,
+      "image/jpeg,image/png,image/gif,image/webp,application/pdf,text/plain,text/csv,application/zip,"
+      "application/x-tar",
+      1, 256, NULL, "Declared types accepted; image/* takes a whole family, * everything." },
+    { "SESSION_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "1h", SECOND, 3650 * DAY, NULL,
+      "Life of an unfinished upload." },
+    { "FILEPROC_TOMBSTONE", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "7d", SECOND, 3650 * DAY, NULL,
+      "How long an ended upload is remembered, so that asking for it gets a precise answer." },
+    { "FILEPROC_REAP_INTERVAL", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "1m", 100, DAY, NULL,
+      "How often expired and cancelled uploads are removed." },
+    { "FILEPROC_REAP_GRACE", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "1h", 0, 365 * DAY, NULL,
+      "Age at which staged bytes that belong to no upload are removed." },
+
+    { "FILEPROC_WORKERS", FPI_SETTING_INTEGER, FPI_GROUP_JOBS, "auto", 0, 1024, "auto",
+      "Jobs run at once. auto is one per core; 0 runs none in this process." },
+    { "FILEPROC_JOB_MAX_ATTEMPTS", FPI_SETTING_INTEGER, FPI_GROUP_JOBS, "5", 1, 1000, NULL,
+      "Starts of a job before it is dead." },
+    { "FILEPROC_JOB_LEASE", FPI_SETTING_DURATION, FPI_GROUP_JOBS, "30s", 3 * SECOND, DAY, NULL,
+      "How long a job stays with a worker that gives no sign of life." },
+    { "FILEPROC_JOB_BACKOFF_BASE", FPI_SETTING_DURATION, FPI_GROUP_JOBS, "1s", 1, HOUR, NULL,
+      "Longest wait before the first retry; it doubles with each." },
+    { "FILEPROC_JOB_BACKOFF_CAP", FPI_SETTING_DURATION, FPI_GROUP_JOBS, "5m", 1, 7 * DAY, NULL,
+      "Longest wait before any retry." },
+    { "FILEPROC_PIPELINES", FPI_SETTING_PATH, FPI_GROUP_JOBS, "", 0, 4000, NULL,
+      "JSON file with pipelines that replace or add to the built-in ones." },
+
+    { "FILEPROC_HELPER", FPI_SETTING_PATH, FPI_GROUP_MEDIA, "", 0, 4000, NULL,
+      "The fileproc-media program, which alone decodes files. Empty: where it was installed." },
+    { "FILEPROC_HELPER_MEMORY", FPI_SETTING_SIZE, FPI_GROUP_MEDIA, "4GiB", 256 * MIB, 64 * TIB,
+      NULL, "Address space of one helper process." },
+    { "FILEPROC_HELPER_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_MEDIA, "2m", SECOND, DAY, NULL,
+      "A helper is killed when one pipeline takes longer." },
+    { "FILEPROC_MAX_PIXELS", FPI_SETTING_INTEGER, FPI_GROUP_MEDIA, "100000000", 1,
+      INT64_C(100000000000), NULL,
+      "Width x height x frames that an image or a rendered page may have." },
+    { "FILEPROC_MAX_OUTPUT_SIZE", FPI_SETTING_SIZE, FPI_GROUP_MEDIA, "256MiB", KIB, TIB, NULL,
+      "Largest derivative." },
+    { "FILEPROC_MAX_UNPACKED_SIZE", FPI_SETTING_SIZE, FPI_GROUP_MEDIA, "10GiB", KIB, PIB, NULL,
+      "What an archive may unpack to." },
+    { "FILEPROC_MAX_ARCHIVE_ENTRIES", FPI_SETTING_INTEGER, FPI_GROUP_MEDIA, "100000", 1, 100000000,
+      NULL, "Entries that an archive may have." },
+    { "FILEPROC_MAX_PAGES", FPI_SETTING_INTEGER, FPI_GROUP_MEDIA, "500", 1, 1000000, NULL,
+      "Pages of a document read or rendered in one step." },
+
+    { "LOG_LEVEL", FPI_SETTING_CHOICE, FPI_GROUP_LOGGING, "INFO", 0, 0,
+      "DEBUG INFO WARNING ERROR CRITICAL", "Least important messages that are logged." },
+    { "ENVIRONMENT", FPI_SETTING_TEXT, FPI_GROUP_LOGGING, "development", 1, 64, NULL,
+      "Name of this installation, in the log and in /health." },
+
+    { "FILEPROC_HELP", FPI_SETTING_SWITCH, FPI_GROUP_COMMANDS, "false", 0, 1, NULL,
+      "Show this text and end." },
+    { "FILEPROC_VERSION", FPI_SETTING_SWITCH, FPI_GROUP_COMMANDS, "false", 0, 1, NULL,
+      "Show the version and end." },
+    { "FILEPROC_PRINT_CONFIG", FPI_SETTING_SWITCH, FPI_GROUP_COMMANDS, "false", 0, 1, NULL,
+      "Show the settings in force, secrets masked, and end." },
+};
+
+const fpi_setting_table fpi_settings = { rows, sizeof(rows) / sizeof(*rows) };

@@ -1,0 +1,30 @@
+/* Owns: the ledger's steps inside other nouns' transactions, and what ledger and worker share.
+ * Must not know: uploads. */
+#ifndef FPI_JOB_PRIVATE_H
+#define FPI_JOB_PRIVATE_H
+
+#include <fileproc/job.h>
+
+#include "core/context_private.h"
+
+/** The topic of the doorbell. */
+#define FPI_JOB_TOPIC "fileproc.jobs"
+
+FPI_DEFINE_CLEANUP(fp_jobs, fp_jobs_free)
+FPI_DEFINE_CLEANUP(fp_job, fp_job_free)
+FPI_DEFINE_CLEANUP(fp_job_page, fp_job_page_free)
+FPI_DEFINE_CLEANUP(fp_worker, fp_worker_free)
+
+/** Resolves the default pipeline of a type. *definition stays empty when there is none. Done before the transaction. */
+fp_status fpi_job_default_definition(fp_jobs *jobs, const char *mime_type, fp_buf *definition,
+                                     fp_error *err);
+
+/** Inserts a queued job with the given id (a fresh UUIDv7) and resolved definition. The caller rings afterwards. */
+fp_status fpi_job_insert(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
+                         const char *owner, const char *definition, fp_error *err);
+
+/** Rings the doorbell after the commit and tells on_change that the job is queued. A failure is only logged: the
+ *  rescuer finds the row. */
+void fpi_job_ring(fp_jobs *jobs, const char *id, const char *file_id);
+
+#endif

@@ -1,0 +1,24 @@
+/* Owns: what is inside a set of pipelines, shared by the registry and the runner.
+ * Must not know: jobs, the database. */
+#ifndef FPI_PIPELINE_PRIVATE_H
+#define FPI_PIPELINE_PRIVATE_H
+
+#include <fileproc/pipeline.h>
+
+#include "core/json.h"
+#include "pipeline/operation.h"
+
+struct fp_pipelines {
+    fp_context *ctx;
+    fp_pipelines_options o; /* no number in it is 0, the paths are the two below */
+    char *helper_path;
+    char *temporary_folder;
+    fpi_operations ops;
+    json_t *definitions;    /* array of completed definitions; those of the options come first */
+    size_t own_count;       /* how many of them are the options' */
+};
+
+FPI_DEFINE_CLEANUP(fp_pipelines, fp_pipelines_free)
+FPI_DEFINE_CLEANUP(fp_runner, fp_runner_free)
+
+#endif

@@ -1,0 +1,53 @@
+/* Owns: what the files of the storage folder, and those who use storage, share beyond the public header.
+ * Must not know: any driver's inside. */
+#ifndef FPI_STORAGE_PRIVATE_H
+#define FPI_STORAGE_PRIVATE_H
+
+#include <stdbool.h>
+
+#include <fileproc/driver/storage_driver.h>
+
+#include "core/context_private.h"
+
+FPI_DEFINE_CLEANUP(fp_storage, fp_storage_free)
+FPI_DEFINE_CLEANUP(fp_storage_list_page, fp_storage_list_free)
+FPI_DEFINE_CLEANUP(fp_assembly, fp_assembly_close)
+FPI_DEFINE_CLEANUP(fp_part, fp_part_free)
+
+#define FPI_KEY_MAX 1024u
+#define FPI_KEY_SEGMENT_MAX 200u
+/** The largest size and offset: what off_t holds. */
+#define FPI_OBJECT_SIZE_MAX ((uint64_t)INT64_MAX)
+
+struct fp_storage {
+    fp_context *ctx;
+    const fp_storage_driver *drv;
+    void *self;
+};
+
+/** The drivers of this build, NULL behind the last. */
+extern const fp_storage_driver *const fpi_storage_drivers[];
+extern const fp_storage_driver fpi_storage_file_driver;
+extern const fp_storage_driver fpi_storage_mem_driver;
+
+/** INVALID with key_invalid; NULL too. */
+fp_status fpi_key_check(const char *key, fp_error *err);
+/** An id: one segment. */
+fp_status fpi_key_check_id(const char *id, fp_error *err);
+/** What some key can begin with; "" and NULL are good. */
+fp_status fpi_key_check_prefix(const char *prefix, fp_error *err);
+/** Whether these bytes can be a segment of a key; drivers use it to pass by what is not theirs. */
+bool fpi_key_segment_valid(const char *text, size_t size);
+
+fp_status fpi_object_not_found(fp_error *err);
+
+/** A file without a name, open for reading and writing. */
+fp_status fpi_unnamed_file(int *fd, fp_error *err);
+/** The same file open for reading only, at offset 0. */
+fp_status fpi_reopen_read_only(int fd, int *out, fp_error *err);
+/** All of it, at the end of the file, whatever signals and short writes come between. */
+fp_status fpi_write_fully(int fd, const void *data, size_t size, fp_error *err);
+/** The core's part of fp_storage_open_fd() for drivers without local files. */
+fp_status fpi_object_copy_to_file(fp_storage *st, const char *key, int *fd, fp_error *err);
+
+#endif

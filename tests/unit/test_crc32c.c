@@ -1,0 +1,69 @@
+/* Owns: the tests of core/crc32c.c. It is included as a whole, to compare its two ways with each other. */
+#include <stdlib.h>
+
+#include "core/crc32c.c"
+#include "runner.h"
+
+START_TEST(vectors_of_rfc_3720_come_out)
+{
+    static const unsigned char read_pdu[48] = {
+        /* B.4: an iSCSI SCSI Read (10) command PDU */
+        0x01, 0xc0, 0, 0,    0, 0, 0, 0,    0,    0, 0, 0, 0, 0, 0, 0, 0x14, 0, 0, 0, 0, 0, 0x04, 0,
+        0,    0,    0, 0x14, 0, 0, 0, 0x18, 0x28, 0, 0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0, 0, 0, 0,    0
+    };
+    unsigned char block[32];
+
+    memset(block, 0, sizeof(block));
+    ck_assert_uint_eq(fpi_crc32c(0, block, 32), 0x8A9136AA);
+    memset(block, 0xFF, sizeof(block));
+    ck_assert_uint_eq(fpi_crc32c(0, block, 32), 0x62A8AB43);
+    for (size_t i = 0; i < 32; i++)
+        block[i] = (unsigned char)i;
+    ck_assert_uint_eq(fpi_crc32c(0, block, 32), 0x46DD794E);
+    for (size_t i = 0; i < 32; i++)
+        block[i] = (unsigned char)(31 - i);
+    ck_assert_uint_eq(fpi_crc32c(0, block, 32), 0x113FDB5C);
+    ck_assert_uint_eq(fpi_crc32c(0, read_pdu, sizeof(read_pdu)), 0xD9963A56);
+    ck_assert_uint_eq(fpi_crc32c(0, "123456789", 9), 0xE3069283);
+    ck_assert_uint_eq(fpi_crc32c(0, NULL, 0), 0);
+}
+END_TEST
+
+START_TEST(pieces_add_up_to_the_whole)
+{
+    unsigned char data[100];
+
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (unsigned char)(i * 31);
+    for (size_t split = 0; split <= sizeof(data); split++)
+        ck_assert_uint_eq(
+            fpi_crc32c(fpi_crc32c(0, data, split), data + split, sizeof(data) - split),
+            fpi_crc32c(0, data, sizeof(data)));
+}
+END_TEST
+
+START_TEST(table_and_instruction_agree)
+{
+#if defined(__x86_64__)
+    unsigned char *data = malloc(5000);
+    unsigned state = 1;
+
+    for (size_t i = 0; i < 5000; i++) {
+        state = state * 1103515245u + 12345u;
+        data[i] = (unsigned char)(state >> 16);
+    }
+    if (__builtin_cpu_supports("sse4.2"))
+        for (size_t size = 0; size < 600; size++)
+            for (size_t at = 0; at < 9; at++)
+                ck_assert_uint_eq(crc_by_table(state, data + at, size * 8),
+                                  crc_by_instruction(state, data + at, size * 8));
+    if (__builtin_cpu_supports("sse4.2"))
+        for (size_t size = 0; size < 40; size++)
+            ck_assert_uint_eq(crc_by_table(~0u, data, size), crc_by_instruction(~0u, data, size));
+    free(data);
+#endif
+}
+END_TEST
+
+RUN_TESTS("crc32c", vectors_of_rfc_3720_come_out, pieces_add_up_to_the_whole,
+          table_and_instruction_agree)
