@@ -9,10 +9,10 @@
 
 #include <fileproc/fileproc.h>
 
-#define PIPELINE                                                                                   \
-    "{\"steps\":["                                                                                 \
-    "{\"name\":\"s\",\"operation\":\"image.resize\",\"params\":{\"width\":256,\"height\":256,\"format\":\"jpeg\",\"quality\":80}},"    \
-    "{\"name\":\"m\",\"operation\":\"image.resize\",\"params\":{\"width\":1024,\"height\":1024,\"format\":\"webp\",\"quality\":80}},"  \
+#define PIPELINE                                                                                                                      \
+    "{\"steps\":["                                                                                                                    \
+    "{\"name\":\"s\",\"operation\":\"image.resize\",\"params\":{\"width\":256,\"height\":256,\"format\":\"jpeg\",\"quality\":80}},"   \
+    "{\"name\":\"m\",\"operation\":\"image.resize\",\"params\":{\"width\":1024,\"height\":1024,\"format\":\"webp\",\"quality\":80}}," \
     "{\"name\":\"l\",\"operation\":\"image.resize\",\"params\":{\"width\":1600,\"height\":1600,\"format\":\"jpeg\",\"quality\":80}}]}"
 
 static fp_context *ctx;

@@ -61,20 +61,27 @@ static void put_file(http_client *c, int number, unsigned long index)
 
 static void send_chunk(http_client *c, const char *id, size_t index)
 {
-    static const char head[] = "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"chunk\"\r\n"
-                               "Content-Type: application/octet-stream\r\n\r\n";
+    static const char head[] =
+        "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"file\"; filename=\"chunk\"\r\n"
+        "Content-Type: application/octet-stream\r\n\r\n";
     static const char tail[] = "\r\n--" BOUNDARY "--\r\n";
     size_t left = set.size - index * set.chunk;
-    http_piece pieces[3] = { { head, sizeof(head) - 1 }, { bytes, left < set.chunk ? left : set.chunk },
+    http_piece pieces[3] = { { head, sizeof(head) - 1 },
+                             { bytes, left < set.chunk ? left : set.chunk },
                              { tail, sizeof(tail) - 1 } };
     char path[128];
 
     snprintf(path, sizeof(path), "/v1/uploads/%s/chunk?chunk_index=%zu", id, index);
     if (set.mode == MULTIPART)
-        expect(c, http_send(c, "PUT", path, "Content-Type: multipart/form-data; boundary=" BOUNDARY "\r\n", pieces, 3),
+        expect(c,
+               http_send(c, "PUT", path,
+                         "Content-Type: multipart/form-data; boundary=" BOUNDARY "\r\n", pieces, 3),
                200);
     else
-        expect(c, http_send(c, "PUT", path, "Content-Type: application/octet-stream\r\n", pieces + 1, 1), 200);
+        expect(
+            c,
+            http_send(c, "PUT", path, "Content-Type: application/octet-stream\r\n", pieces + 1, 1),
+            200);
 }
 
 static double upload_file(http_client *c, int number, unsigned long index)
@@ -83,10 +90,14 @@ static double upload_file(http_client *c, int number, unsigned long index)
     char text[256], id[64], path[128];
     double start;
 
-    snprintf(text, sizeof(text), "{\"filename\":\"bench-%d-%lu\",\"size\":%zu,\"mime_type\":\"%s\"}", number, index,
+    snprintf(text, sizeof(text),
+             "{\"filename\":\"bench-%d-%lu\",\"size\":%zu,\"mime_type\":\"%s\"}", number, index,
              set.size, set.type);
     request = (http_piece){ text, strlen(text) };
-    expect(c, http_send(c, "POST", "/v1/uploads/initiate", "Content-Type: application/json\r\n", &request, 1), 201);
+    expect(c,
+           http_send(c, "POST", "/v1/uploads/initiate", "Content-Type: application/json\r\n",
+                     &request, 1),
+           201);
     http_member(c, "upload_id", id, sizeof(id));
     for (size_t i = 0; i * set.chunk < set.size; i++)
         send_chunk(c, id, i);
@@ -119,14 +130,18 @@ static void *run_client(void *data)
 static void read_settings(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "mode", 1, NULL, 'm' },  { "port", 1, NULL, 'p' },  { "clients", 1, NULL, 'c' }, { "count", 1, NULL, 'n' },
-        { "size", 1, NULL, 's' },  { "chunk", 1, NULL, 'k' }, { "type", 1, NULL, 't' },    { 0 },
+        { "mode", 1, NULL, 'm' },    { "port", 1, NULL, 'p' },
+        { "clients", 1, NULL, 'c' }, { "count", 1, NULL, 'n' },
+        { "size", 1, NULL, 's' },    { "chunk", 1, NULL, 'k' },
+        { "type", 1, NULL, 't' },    { 0 },
     };
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'm')
-            set.mode = strcmp(optarg, "put") == 0 ? PUT : strcmp(optarg, "raw") == 0 ? RAW : MULTIPART;
+            set.mode = strcmp(optarg, "put") == 0   ? PUT
+                       : strcmp(optarg, "raw") == 0 ? RAW
+                                                    : MULTIPART;
         else if (option == 'p')
             set.port = (int)strtol(optarg, NULL, 10);
         else if (option == 'c')
@@ -180,8 +195,9 @@ int main(int argc, char **argv)
     }
     seconds = now() - start;
     files = (double)set.clients * (double)set.count;
-    printf("{\"seconds\": %.4f, \"files_per_s\": %.1f, \"mb_per_s\": %.1f, \"slowest_complete_ms\": %.2f}\n", seconds,
-           files / seconds, files * (double)set.size / 1e6 / seconds, slowest * 1e3);
+    printf(
+        "{\"seconds\": %.4f, \"files_per_s\": %.1f, \"mb_per_s\": %.1f, \"slowest_complete_ms\": %.2f}\n",
+        seconds, files / seconds, files * (double)set.size / 1e6 / seconds, slowest * 1e3);
     free(bytes);
     return 0;
 }

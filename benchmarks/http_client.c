@@ -96,9 +96,10 @@ int http_send(http_client *c, const char *method, const char *path, const char *
         size += pieces[i].size;
         iov[i + 1] = (struct iovec){ (void *)pieces[i].data, pieces[i].size };
     }
-    snprintf(head, sizeof(head),
-             "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: keep-alive\r\n%sContent-Length: %zu\r\n\r\n", method,
-             path, c->port, headers, size);
+    snprintf(
+        head, sizeof(head),
+        "%s %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: keep-alive\r\n%sContent-Length: %zu\r\n\r\n",
+        method, path, c->port, headers, size);
     iov[0] = (struct iovec){ head, strlen(head) };
     send_all(c, iov, (int)count + 1);
     return read_reply(c);

@@ -133,7 +133,7 @@ FILEPROC_API fp_status fp_context_add_queue_driver(fp_context *ctx,
                                                    fp_error *err) FILEPROC_NODISCARD;
 
 /**
- * Add an operation of the embedder (fileproc/driver/operation.h). It runs in the embedder's process.
+ * Add an operation of the embedder (fileproc/driver/operation_driver.h). It runs in the embedder's process.
  *
  * @param ctx  Borrowed.
  * @param op   Borrowed; must outlive the context.

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <fileproc/driver/operation.h>
+#include <fileproc/driver/operation_driver.h>
 
 void fp_buf_dispose(fp_buf *buf)
 {

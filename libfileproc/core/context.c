@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include <fileproc/driver/database_driver.h>
-#include <fileproc/driver/operation.h>
+#include <fileproc/driver/operation_driver.h>
 #include <fileproc/driver/queue_driver.h>
 #include <fileproc/driver/storage_driver.h>
 

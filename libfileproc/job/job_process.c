@@ -66,9 +66,11 @@ static bool read_stat(const char *path, process_stat *stat)
     if (!read_small(path, text, sizeof(text)))
         return false;
     at = strrchr(text, ')');
-    return at && sscanf(at + 1,
-                        " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld %*s %llu",
-                        &stat->state, &stat->threads, &stat->start_time) == 3;
+    return at &&
+           sscanf(
+               at + 1,
+               " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %ld %*s %llu",
+               &stat->state, &stat->threads, &stat->start_time) == 3;
 }
 
 fp_status fpi_worker_name(const fp_context *ctx, char name[FPI_WORKER_NAME_SIZE], fp_error *err)

@@ -76,8 +76,8 @@ fp_status fpi_steps_new(const json_t *definition, json_t **out, fp_error *err)
 fp_status fpi_steps_parse(const char *text, json_t **out, fp_error *err)
 {
     FPI_CLEANUP(json_t) steps = NULL;
-    fp_status rc = fpi_json_parse(text ? text : "", text ? strlen(text) : 0, "steps of the job",
-                                  &steps, err);
+    fp_status rc =
+        fpi_json_parse(text ? text : "", text ? strlen(text) : 0, "steps of the job", &steps, err);
 
     if (rc == FILEPROC_ERR_INVALID || (rc == FILEPROC_OK && !json_is_array(steps)))
         return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "the job's steps can't be read");
@@ -150,7 +150,8 @@ double fpi_steps_progress(const json_t *steps)
     return total ? (double)(total - fpi_steps_left(steps)) / (double)total : 1.0;
 }
 
-fp_status fpi_steps_done_names(const fp_context *ctx, const json_t *steps, fp_buf *out, fp_error *err)
+fp_status fpi_steps_done_names(const fp_context *ctx, const json_t *steps, fp_buf *out,
+                               fp_error *err)
 {
     FPI_CLEANUP(json_t) names = json_array();
     const json_t *step;
@@ -159,8 +160,7 @@ fp_status fpi_steps_done_names(const fp_context *ctx, const json_t *steps, fp_bu
     if (!names)
         return fpi_no_memory(err);
     json_array_foreach(steps, i, step)
-        if (succeeded(step) &&
-            json_array_append_new(names, json_string(member(step, "name"))) != 0)
+        if (succeeded(step) && json_array_append_new(names, json_string(member(step, "name"))) != 0)
             return fpi_no_memory(err);
     return fpi_json_dump(ctx, names, out, err);
 }
@@ -176,7 +176,8 @@ fp_status fpi_steps_result(const fp_context *ctx, const json_t *steps, fp_buf *o
     json_array_foreach(steps, i, step) {
         json_t *result = json_object_get(step, "result");
 
-        if (succeeded(step) && result && json_object_set(results, member(step, "name"), result) != 0)
+        if (succeeded(step) && result &&
+            json_object_set(results, member(step, "name"), result) != 0)
             return fpi_no_memory(err);
     }
     return fpi_json_dump(ctx, results, out, err);

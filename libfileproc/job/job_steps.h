@@ -29,7 +29,8 @@ size_t fpi_steps_left(const json_t *steps);
 double fpi_steps_progress(const json_t *steps);
 
 /** Appends the array of the names of steps that succeeded. */
-fp_status fpi_steps_done_names(const fp_context *ctx, const json_t *steps, fp_buf *out, fp_error *err);
+fp_status fpi_steps_done_names(const fp_context *ctx, const json_t *steps, fp_buf *out,
+                               fp_error *err);
 
 /** Appends the job's result: an object, member per step that succeeded. */
 fp_status fpi_steps_result(const fp_context *ctx, const json_t *steps, fp_buf *out, fp_error *err);

@@ -21,9 +21,9 @@
 /* Ordinary files never shrink to a thousandth, once they are of any size. */
 #define BOMB_RATIO 1000u
 #define BOMB_BYTES (100u * 1024u * 1024u)
-#define ARCHIVE_TYPES                                                                                                     \
-    "application/zip,application/x-tar,application/x-gtar,application/gzip,application/x-gzip,application/x-bzip2,"       \
-    "application/bzip2,application/x-xz,application/zstd,application/x-zstd,application/java-archive,"                    \
+#define ARCHIVE_TYPES                                                                                               \
+    "application/zip,application/x-tar,application/x-gtar,application/gzip,application/x-gzip,application/x-bzip2," \
+    "application/bzip2,application/x-xz,application/zstd,application/x-zstd,application/java-archive,"              \
     "application/epub+zip"
 
 /* Where libarchive reads from. */
@@ -73,7 +73,9 @@ static la_int64_t on_skip(struct archive *a, void *data, la_int64_t request)
 static la_int64_t on_seek(struct archive *a, void *data, la_int64_t offset, int whence)
 {
     source *s = data;
-    int64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? (int64_t)s->offset : (int64_t)s->run->input_size;
+    int64_t base = whence == SEEK_SET   ? 0
+                   : whence == SEEK_CUR ? (int64_t)s->offset
+                                        : (int64_t)s->run->input_size;
     int64_t target;
 
     (void)a;
@@ -87,12 +89,18 @@ static la_int64_t on_seek(struct archive *a, void *data, la_int64_t offset, int 
  * filter that runs other programs. */
 static int set_up(struct archive *a, source *s)
 {
-    return archive_read_support_filter_gzip(a) == ARCHIVE_OK && archive_read_support_filter_bzip2(a) == ARCHIVE_OK &&
-           archive_read_support_filter_xz(a) == ARCHIVE_OK && archive_read_support_filter_zstd(a) == ARCHIVE_OK &&
-           archive_read_support_format_zip_seekable(a) == ARCHIVE_OK && archive_read_support_format_tar(a) == ARCHIVE_OK &&
-           archive_read_support_format_raw(a) == ARCHIVE_OK && archive_read_set_read_callback(a, on_read) == ARCHIVE_OK &&
-           archive_read_set_skip_callback(a, on_skip) == ARCHIVE_OK && archive_read_set_seek_callback(a, on_seek) == ARCHIVE_OK &&
-           archive_read_set_callback_data(a, s) == ARCHIVE_OK && archive_read_open1(a) == ARCHIVE_OK;
+    return archive_read_support_filter_gzip(a) == ARCHIVE_OK &&
+           archive_read_support_filter_bzip2(a) == ARCHIVE_OK &&
+           archive_read_support_filter_xz(a) == ARCHIVE_OK &&
+           archive_read_support_filter_zstd(a) == ARCHIVE_OK &&
+           archive_read_support_format_zip_seekable(a) == ARCHIVE_OK &&
+           archive_read_support_format_tar(a) == ARCHIVE_OK &&
+           archive_read_support_format_raw(a) == ARCHIVE_OK &&
+           archive_read_set_read_callback(a, on_read) == ARCHIVE_OK &&
+           archive_read_set_skip_callback(a, on_skip) == ARCHIVE_OK &&
+           archive_read_set_seek_callback(a, on_seek) == ARCHIVE_OK &&
+           archive_read_set_callback_data(a, s) == ARCHIVE_OK &&
+           archive_read_open1(a) == ARCHIVE_OK;
 }
 
 static fp_status damaged(const listing *l, fp_error *err)
@@ -101,7 +109,8 @@ static fp_status damaged(const listing *l, fp_error *err)
 
     if (archive_errno(l->archive) == ENOMEM)
         return fpi_media_no_memory(err);
-    return fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED, "the archive is damaged: %.140s", text ? text : "it can't be read");
+    return fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED, "the archive is damaged: %.140s",
+                          text ? text : "it can't be read");
 }
 
 /* Absolute, or leading out of the folder that somebody will unpack into. */
@@ -142,7 +151,8 @@ static const char *kind_of(listing *l, struct archive_entry *entry)
 
 static fp_status bomb(fp_error *err, const char *what, uint64_t limit)
 {
-    return fpi_media_fail(err, FILEPROC_REASON_ARCHIVE_BOMB, "the archive %s %" PRIu64, what, limit);
+    return fpi_media_fail(err, FILEPROC_REASON_ARCHIVE_BOMB, "the archive %s %" PRIu64, what,
+                          limit);
 }
 
 static fp_status check_bytes(const listing *l, uint64_t unpacked, fp_error *err)
@@ -190,8 +200,9 @@ static fp_status pass_data(listing *l, bool size_is_known, fp_error *err)
 
 static json_t *describe_entry(const char *name, const char *kind, struct archive_entry *entry)
 {
-    json_t *j = json_pack("{s:o,s:s,s:I}", "name", fpi_media_json_text(name, NAME_MAX_BYTES), "kind", kind, "size",
-                          (json_int_t)(archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0));
+    json_t *j = json_pack(
+        "{s:o,s:s,s:I}", "name", fpi_media_json_text(name, NAME_MAX_BYTES), "kind", kind, "size",
+        (json_int_t)(archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0));
     char time[FPI_TIMESTAMP_SIZE];
 
     if (j && archive_entry_mtime_is_set(entry)) {
@@ -203,7 +214,8 @@ static json_t *describe_entry(const char *name, const char *kind, struct archive
     return j;
 }
 
-static fp_status write_entry(listing *l, const char *name, const char *kind, struct archive_entry *entry, fp_error *err)
+static fp_status write_entry(listing *l, const char *name, const char *kind,
+                             struct archive_entry *entry, fp_error *err)
 {
     FPI_CLEANUP(json_t) j = describe_entry(name, kind, entry);
     char *line = j ? fpi_json_text(l->run->helper->ctx, j) : NULL;
@@ -211,7 +223,8 @@ static fp_status write_entry(listing *l, const char *name, const char *kind, str
 
     if (!line)
         return fpi_media_no_memory(err);
-    ok = (l->entries == 1 || fpi_media_output_write(l->out, ",\n", 2)) && fpi_media_output_write(l->out, line, strlen(line));
+    ok = (l->entries == 1 || fpi_media_output_write(l->out, ",\n", 2)) &&
+         fpi_media_output_write(l->out, line, strlen(line));
     fpi_free(&l->run->helper->ctx->a, line);
     return ok ? FILEPROC_OK : fpi_media_output_failure(l->out, err);
 }
@@ -227,7 +240,8 @@ static fp_status keep_name(listing *l, const char *name, fp_error *err)
         json_decref(text);
         return fpi_media_no_memory(err);
     }
-    l->name_bytes += json_string_length(text) * 2; /* quotes and backslashes are written with another one */
+    l->name_bytes +=
+        json_string_length(text) * 2; /* quotes and backslashes are written with another one */
     json_decref(text);
     return FILEPROC_OK;
 }
@@ -254,7 +268,8 @@ static fp_status take_entry(listing *l, struct archive_entry *entry, fp_error *e
     l->suspicious = l->suspicious || is_suspicious(name);
     l->encrypted = l->encrypted || archive_entry_is_encrypted(entry);
     if (known)
-        rc = archive_entry_size(entry) < 0 ? damaged(l, err) : add_size(l, (uint64_t)archive_entry_size(entry), err);
+        rc = archive_entry_size(entry) < 0 ? damaged(l, err)
+                                           : add_size(l, (uint64_t)archive_entry_size(entry), err);
     if (rc == FILEPROC_OK)
         rc = write_entry(l, name, kind_of(l, entry), entry, err);
     if (rc == FILEPROC_OK)
@@ -268,12 +283,14 @@ static fp_status take_entries(listing *l, fp_error *err)
     fp_status rc = FILEPROC_OK;
     int state;
 
-    while (rc == FILEPROC_OK && (state = archive_read_next_header(l->archive, &entry)) != ARCHIVE_EOF) {
+    while (rc == FILEPROC_OK &&
+           (state = archive_read_next_header(l->archive, &entry)) != ARCHIVE_EOF) {
         if (state != ARCHIVE_OK && state != ARCHIVE_WARN)
             return damaged(l, err);
         l->zip = (archive_format(l->archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_ZIP;
         /* "raw" is libarchive's word for anything; without a compression around it that is no archive. */
-        if (archive_format(l->archive) == ARCHIVE_FORMAT_RAW && archive_filter_count(l->archive) < 2)
+        if (archive_format(l->archive) == ARCHIVE_FORMAT_RAW &&
+            archive_filter_count(l->archive) < 2)
             return fpi_media_unreadable(l->run, ARCHIVE_TYPES, err);
         rc = take_entry(l, entry, err);
     }
@@ -289,12 +306,15 @@ static const char *format_name(const listing *l)
 
 static json_t *describe(const listing *l)
 {
-    const char *filter = archive_filter_count(l->archive) > 1 ? archive_filter_name(l->archive, 0) : "none";
+    const char *filter =
+        archive_filter_count(l->archive) > 1 ? archive_filter_name(l->archive, 0) : "none";
 
-    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:O}", "format", format_name(l), "compression", filter ? filter : "none",
-                     "entries", (json_int_t)l->entries, "files", (json_int_t)l->files, "directories", (json_int_t)l->directories, "links",
-                     (json_int_t)l->links, "unpacked_bytes", (json_int_t)l->unpacked_bytes, "encrypted", (int)l->encrypted,
-                     "suspicious_paths", (int)l->suspicious, "names", l->names);
+    return json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:b,s:b,s:O}", "format", format_name(l),
+                     "compression", filter ? filter : "none", "entries", (json_int_t)l->entries,
+                     "files", (json_int_t)l->files, "directories", (json_int_t)l->directories,
+                     "links", (json_int_t)l->links, "unpacked_bytes", (json_int_t)l->unpacked_bytes,
+                     "encrypted", (int)l->encrypted, "suspicious_paths", (int)l->suspicious,
+                     "names", l->names);
 }
 
 static fp_status list(listing *l, source *s, json_t **result, fp_error *err)
@@ -303,7 +323,9 @@ static fp_status list(listing *l, source *s, json_t **result, fp_error *err)
     fp_status rc;
 
     if (!set_up(l->archive, s))
-        return archive_errno(l->archive) == ENOMEM ? fpi_media_no_memory(err) : fpi_media_unreadable(l->run, ARCHIVE_TYPES, err);
+        return archive_errno(l->archive) == ENOMEM
+                   ? fpi_media_no_memory(err)
+                   : fpi_media_unreadable(l->run, ARCHIVE_TYPES, err);
     l->out = &out;
     rc = fpi_media_output_open(&out, l->run, err);
     if (rc == FILEPROC_OK && !fpi_media_output_write(&out, "{\"entries\":[", 12))
@@ -313,14 +335,16 @@ static fp_status list(listing *l, source *s, json_t **result, fp_error *err)
     if (rc == FILEPROC_OK && !fpi_media_output_write(&out, "]}\n", 3))
         rc = fpi_media_output_failure(&out, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_media_output_done(&out, "application/json", "json", json_pack("{s:I}", "entries", (json_int_t)l->entries), err);
+        rc = fpi_media_output_done(&out, "application/json", "json",
+                                   json_pack("{s:I}", "entries", (json_int_t)l->entries), err);
     if (rc < 0)
         return rc;
     *result = describe(l);
     return *result ? FILEPROC_OK : fpi_media_no_memory(err);
 }
 
-fp_status fpi_media_archive_list(fpi_media_run *run, const fpi_media_step *step, json_t **result, fp_error *err)
+fp_status fpi_media_archive_list(fpi_media_run *run, const fpi_media_step *step, json_t **result,
+                                 fp_error *err)
 {
     listing l = { .run = run, .archive = archive_read_new(), .names = json_array() };
     source *s = fpi_calloc(&fpi_default_allocator, 1, sizeof(*s));
@@ -331,7 +355,8 @@ fp_status fpi_media_archive_list(fpi_media_run *run, const fpi_media_step *step,
         rc = fpi_media_no_memory(err);
     } else {
         s->run = run;
-        rc = run->input_size == 0 ? fpi_media_unreadable(run, ARCHIVE_TYPES, err) : list(&l, s, result, err);
+        rc = run->input_size == 0 ? fpi_media_unreadable(run, ARCHIVE_TYPES, err)
+                                  : list(&l, s, result, err);
     }
     if (l.archive)
         archive_read_free(l.archive);

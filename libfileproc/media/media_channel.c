@@ -12,7 +12,8 @@
 /* Room for more than the one that is allowed, so that too many are seen (and closed) rather than cut off. */
 #define DESCRIPTORS_MAX 4
 
-fp_status fpi_media_channel_init(fpi_media_channel *ch, const fp_context *ctx, int fd, fp_error *err)
+fp_status fpi_media_channel_init(fpi_media_channel *ch, const fp_context *ctx, int fd,
+                                 fp_error *err)
 {
     *ch = (fpi_media_channel){ .ctx = ctx, .fd = fd };
     ch->buffer = fpi_alloc(&ctx->a, FPI_MEDIA_PACKET_MAX);
@@ -61,7 +62,9 @@ static fp_status receive(fpi_media_channel *ch, json_t **message, int *fd, fp_er
         char bytes[CMSG_SPACE(DESCRIPTORS_MAX * sizeof(int))];
     } control;
     struct iovec part = { ch->buffer, FPI_MEDIA_PACKET_MAX };
-    struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
+    struct msghdr m = { .msg_iov = &part,
+                        .msg_iovlen = 1,
+                        .msg_control = control.bytes,
                         .msg_controllen = sizeof(control.bytes) };
     FPI_CLEANUP(json_t) json = NULL;
     FPI_FD received = -1;

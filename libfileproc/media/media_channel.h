@@ -15,7 +15,8 @@ typedef struct fpi_media_channel {
     bool broken; /* nothing more can be said: the other side is gone, or breaks the protocol */
 } fpi_media_channel;
 
-fp_status fpi_media_channel_init(fpi_media_channel *ch, const fp_context *ctx, int fd, fp_error *err);
+fp_status fpi_media_channel_init(fpi_media_channel *ch, const fp_context *ctx, int fd,
+                                 fp_error *err);
 void fpi_media_channel_dispose(fpi_media_channel *ch);
 
 /** Waits for a packet. *message is a new reference, NULL when the other side has closed; *fd the descriptor that came with it, -1 when

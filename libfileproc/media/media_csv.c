@@ -75,7 +75,8 @@ static void take_quote(fpi_media_csv *csv)
 {
     if (csv->quoted) {
         csv->quoted = false;
-        csv->quote_before = true; /* the end of the cell, or the first of a pair that stands for one */
+        csv->quote_before =
+            true; /* the end of the cell, or the first of a pair that stands for one */
     } else if (csv->quote_before) {
         csv->quoted = true;
         csv->quote_before = false;
@@ -128,7 +129,8 @@ static uint64_t regularity(const uint32_t *text, size_t size, uint32_t delimiter
         fpi_media_csv_end(&csv);
     if (csv.columns < 2)
         return 0;
-    return (csv.rows - csv.ragged) * 1000 / csv.rows * 1000 + (csv.columns < 999 ? csv.columns : 999);
+    return (csv.rows - csv.ragged) * 1000 / csv.rows * 1000 +
+           (csv.columns < 999 ? csv.columns : 999);
 }
 
 uint32_t fpi_media_csv_guess(const uint32_t *text, size_t size)

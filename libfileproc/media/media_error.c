@@ -34,15 +34,20 @@ fp_status fpi_media_no_memory(fp_error *err)
 /* Bytes of the UTF-8 character at text, 0 when there is none (RFC 3629: no surrogates, nothing overlong, nothing above U+10FFFF). */
 static size_t character_size(const unsigned char *t, size_t left)
 {
-    size_t size = t[0] < 0x80 ? 1 : t[0] < 0xC2 ? 0 : t[0] < 0xE0 ? 2 : t[0] < 0xF0 ? 3 : t[0] < 0xF5 ? 4 : 0;
+    size_t size = t[0] < 0x80   ? 1
+                  : t[0] < 0xC2 ? 0
+                  : t[0] < 0xE0 ? 2
+                  : t[0] < 0xF0 ? 3
+                  : t[0] < 0xF5 ? 4
+                                : 0;
 
     if (size == 0 || size > left)
         return 0;
     for (size_t i = 1; i < size; i++)
         if ((t[i] & 0xC0) != 0x80)
             return 0;
-    if ((t[0] == 0xE0 && t[1] < 0xA0) || (t[0] == 0xED && t[1] > 0x9F) || (t[0] == 0xF0 && t[1] < 0x90) ||
-        (t[0] == 0xF4 && t[1] > 0x8F))
+    if ((t[0] == 0xE0 && t[1] < 0xA0) || (t[0] == 0xED && t[1] > 0x9F) ||
+        (t[0] == 0xF0 && t[1] < 0x90) || (t[0] == 0xF4 && t[1] > 0x8F))
         return 0;
     return size;
 }
@@ -50,7 +55,8 @@ static size_t character_size(const unsigned char *t, size_t left)
 /* C0, DEL, and the C1 controls U+0080 to U+009F. */
 static bool is_control(const unsigned char *t, size_t size)
 {
-    return (size == 1 && (t[0] < 0x20 || t[0] == 0x7F)) || (size == 2 && t[0] == 0xC2 && t[1] < 0xA0);
+    return (size == 1 && (t[0] < 0x20 || t[0] == 0x7F)) ||
+           (size == 2 && t[0] == 0xC2 && t[1] < 0xA0);
 }
 
 bool fpi_media_clean(const char *text, size_t length, char *out, size_t size)

@@ -53,13 +53,15 @@ typedef struct fpi_media_image_header {
 /** What a run keeps of its picture between steps. */
 typedef struct fpi_media_images {
     fpi_media_image_header header;
-    VipsImage *ready[FPI_MEDIA_STEPS_MAX]; /* by index of step: a size made in the same reading as an earlier one */
+    VipsImage *ready
+        [FPI_MEDIA_STEPS_MAX]; /* by index of step: a size made in the same reading as an earlier one */
 } fpi_media_images;
 
 void fpi_media_images_free(fpi_media_images *images);
 
 /** The header, read once per run, or why there is none. */
-fp_status fpi_media_image_header_of(fpi_media_run *run, const fpi_media_image_header **header, fp_error *err);
+fp_status fpi_media_image_header_of(fpi_media_run *run, const fpi_media_image_header **header,
+                                    fp_error *err);
 
 typedef struct fpi_media_image_options {
     int shrink;      /* JPEG only: 1, 2, 4 or 8 */
@@ -68,10 +70,12 @@ typedef struct fpi_media_image_options {
 
 /** Opens for one reading from top to bottom. Only one can be open at a time: they share the descriptor's position. The run's header must
  *  have been read. */
-fp_status fpi_media_image_open(fpi_media_run *run, const fpi_media_image_options *options, VipsImage **image, fp_error *err);
+fp_status fpi_media_image_open(fpi_media_run *run, const fpi_media_image_options *options,
+                               VipsImage **image, fp_error *err);
 
 /** media_too_large when decoding (so many frames of) the picture needs more than the limits allow. */
-fp_status fpi_media_image_check_size(const fpi_media_run *run, const fpi_media_image_header *header, int frames, fp_error *err);
+fp_status fpi_media_image_check_size(const fpi_media_run *run, const fpi_media_image_header *header,
+                                     int frames, fp_error *err);
 
 /** The error that libvips left behind, as the file's fault unless memory ran out. Clears it. */
 fp_status fpi_media_image_damaged(fp_error *err);
@@ -89,18 +93,21 @@ typedef struct fpi_media_colour_options {
 } fpi_media_colour_options;
 
 /** What is left to do after scaling: to sRGB or grey, profile kept or applied, alpha kept or put on the background. */
-fp_status fpi_media_image_finish_colour(VipsImage **image, const fpi_media_colour_options *options, fp_error *err);
+fp_status fpi_media_image_finish_colour(VipsImage **image, const fpi_media_colour_options *options,
+                                        fp_error *err);
 
 /* media_image_frames.c */
 
 /** A new picture in memory, uninitialised, with the profile, orientation and timing of `like`. */
-VipsImage *fpi_media_image_blank(VipsImage *like, int width, int frame_height, int frames, uint8_t **pixels);
+VipsImage *fpi_media_image_blank(VipsImage *like, int width, int frame_height, int frames,
+                                 uint8_t **pixels);
 
 /** Upright, by its orientation; a picture of several frames is left as it is. */
 fp_status fpi_media_image_turn(VipsImage **image, fp_error *err);
 
 /** Cuts each frame to width x height. `where` is a VipsInteresting; several frames are always cut at the centre. */
-fp_status fpi_media_image_crop(VipsImage **image, int width, int height, VipsInteresting where, fp_error *err);
+fp_status fpi_media_image_crop(VipsImage **image, int width, int height, VipsInteresting where,
+                               fp_error *err);
 
 /* media_image_pass.c */
 
@@ -111,7 +118,8 @@ typedef struct fpi_media_target {
 } fpi_media_target;
 
 /** Reads `source` (simplified) once from top to bottom and makes all sizes; largest first. */
-fp_status fpi_media_image_pass(const fp_context *ctx, VipsImage *source, fpi_media_target *targets, size_t count, fp_error *err);
+fp_status fpi_media_image_pass(const fp_context *ctx, VipsImage *source, fpi_media_target *targets,
+                               size_t count, fp_error *err);
 
 /* media_image_save.c */
 
@@ -126,12 +134,14 @@ bool fpi_media_format_animates(fpi_media_format format);
 bool fpi_media_format_has_alpha(fpi_media_format format);
 bool fpi_media_format_has_icc(fpi_media_format format);
 /** parameter_invalid when the format can't hold a picture of that size. */
-fp_status fpi_media_image_fits_format(fpi_media_format format, int width, int height, fp_error *err);
+fp_status fpi_media_image_fits_format(fpi_media_format format, int width, int height,
+                                      fp_error *err);
 const char *fpi_media_format_type(fpi_media_format format);
 const char *fpi_media_format_extension(fpi_media_format format);
 
 /** Encodes into the output. No metadata but the profile (if one is attached) and the timing of frames. */
-fp_status fpi_media_image_save(VipsImage *image, const fpi_media_save_options *options, fpi_media_output *out, fp_error *err);
+fp_status fpi_media_image_save(VipsImage *image, const fpi_media_save_options *options,
+                               fpi_media_output *out, fp_error *err);
 
 /* media_image_plan.c */
 
@@ -143,18 +153,20 @@ typedef struct fpi_media_picture {
     fpi_media_save_options save;
     fpi_media_colour_options colour;
     bool all_frames;
-    int frames;          /* that the result has */
+    int frames; /* that the result has */
     int frames_dropped;
     fpi_media_size size; /* of the upright result */
     int width, height;   /* of the scaled picture before it is turned */
 } fpi_media_picture;
 
 /** Reads a step's parameters; needs the run's header. */
-fp_status fpi_media_picture_read(fpi_media_run *run, const fpi_media_step *step, fpi_media_picture *p, fp_error *err);
+fp_status fpi_media_picture_read(fpi_media_run *run, const fpi_media_step *step,
+                                 fpi_media_picture *p, fp_error *err);
 
 /** The picture of run->current, scaled but neither turned nor cut. Looks at the steps to come and makes their sizes in the same
  *  reading of the file. */
-fp_status fpi_media_picture_make(fpi_media_run *run, const fpi_media_picture *p, VipsImage **image, fp_error *err);
+fp_status fpi_media_picture_make(fpi_media_run *run, const fpi_media_picture *p, VipsImage **image,
+                                 fp_error *err);
 
 /* media_image_exif.c */
 

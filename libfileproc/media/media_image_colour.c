@@ -48,16 +48,18 @@ static bool is_simple(const VipsImage *image)
 {
     VipsInterpretation t = image->Type;
 
-    return image->Coding == VIPS_CODING_NONE && image->BandFmt == VIPS_FORMAT_UCHAR && image->Bands <= 4 &&
-           (t == VIPS_INTERPRETATION_sRGB || t == VIPS_INTERPRETATION_B_W || t == VIPS_INTERPRETATION_CMYK);
+    return image->Coding == VIPS_CODING_NONE && image->BandFmt == VIPS_FORMAT_UCHAR &&
+           image->Bands <= 4 &&
+           (t == VIPS_INTERPRETATION_sRGB || t == VIPS_INTERPRETATION_B_W ||
+            t == VIPS_INTERPRETATION_CMYK);
 }
 
 static bool is_deep(const VipsImage *image)
 {
     VipsInterpretation t = image->Type;
 
-    return image->Coding == VIPS_CODING_NONE && image->BandFmt == VIPS_FORMAT_USHORT && image->Bands <= 4 &&
-           (t == VIPS_INTERPRETATION_RGB16 || t == VIPS_INTERPRETATION_GREY16);
+    return image->Coding == VIPS_CODING_NONE && image->BandFmt == VIPS_FORMAT_USHORT &&
+           image->Bands <= 4 && (t == VIPS_INTERPRETATION_RGB16 || t == VIPS_INTERPRETATION_GREY16);
 }
 
 /* Nobody said what the bands mean: the first one or three are taken for grey or red, green, blue. */
@@ -78,10 +80,12 @@ fp_status fpi_media_image_simplify(VipsImage **image, bool deep, fp_error *err)
 
     if (is_simple(*image) || (deep && is_deep(*image)))
         return FILEPROC_OK;
-    if ((*image)->Coding == VIPS_CODING_NONE && vips_image_guess_interpretation(*image) == VIPS_INTERPRETATION_MULTIBAND)
+    if ((*image)->Coding == VIPS_CODING_NONE &&
+        vips_image_guess_interpretation(*image) == VIPS_INTERPRETATION_MULTIBAND)
         rc = guess_space(image, err);
     if (rc == FILEPROC_OK)
-        rc = convert_space(image, is_grey(*image) ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB, err);
+        rc = convert_space(
+            image, is_grey(*image) ? VIPS_INTERPRETATION_B_W : VIPS_INTERPRETATION_sRGB, err);
     if (rc == FILEPROC_OK)
         rc = cast(image, VIPS_FORMAT_UCHAR, err);
     return rc < 0 ? rc : keep_bands(image, 4, err);
@@ -94,8 +98,8 @@ static fp_status apply_profile(VipsImage **image, fp_error *err)
     int depth = (*image)->BandFmt == VIPS_FORMAT_USHORT ? 16 : 8;
     VipsImage *made = NULL;
 
-    if (!output || vips_icc_transform(*image, &made, output, "embedded", TRUE, "intent", VIPS_INTENT_RELATIVE,
-                                      "depth", depth, NULL) != 0) {
+    if (!output || vips_icc_transform(*image, &made, output, "embedded", TRUE, "intent",
+                                      VIPS_INTENT_RELATIVE, "depth", depth, NULL) != 0) {
         vips_error_clear();
         return FILEPROC_OK;
     }
@@ -144,16 +148,20 @@ static fp_status flatten(VipsImage **image, const unsigned char background[3], f
     fp_status rc = FILEPROC_OK;
 
     if (is_grey(*image) && is_colourful(background))
-        rc = convert_space(image, scale > 1 ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB, err);
+        rc = convert_space(image, scale > 1 ? VIPS_INTERPRETATION_RGB16 : VIPS_INTERPRETATION_sRGB,
+                           err);
     if (rc < 0)
         return rc;
     values = vips_array_double_new(colour, is_grey(*image) ? 1 : 3);
-    rc = replace(image, vips_flatten(*image, &made, "background", values, "max_alpha", 255 * scale, NULL), made, err);
+    rc = replace(image,
+                 vips_flatten(*image, &made, "background", values, "max_alpha", 255 * scale, NULL),
+                 made, err);
     vips_area_unref(VIPS_AREA(values));
     return rc < 0 ? rc : cast(image, format, err);
 }
 
-fp_status fpi_media_image_finish_colour(VipsImage **image, const fpi_media_colour_options *options, fp_error *err)
+fp_status fpi_media_image_finish_colour(VipsImage **image, const fpi_media_colour_options *options,
+                                        fp_error *err)
 {
     fp_status rc = FILEPROC_OK;
 

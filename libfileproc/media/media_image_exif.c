@@ -74,7 +74,9 @@ static json_t *number_of(ExifData *exif, ExifTag tag)
 {
     ExifRational r;
 
-    return rational_of(exif, tag, &r) && r.numerator ? json_real((double)r.numerator / r.denominator) : NULL;
+    return rational_of(exif, tag, &r) && r.numerator
+               ? json_real((double)r.numerator / r.denominator)
+               : NULL;
 }
 
 static json_t *short_of(ExifData *exif, ExifTag tag)
@@ -135,8 +137,9 @@ static json_t *facts_of(ExifData *exif)
     if (!facts || !add(facts, "make", text_of(exif, EXIF_IFD_0, EXIF_TAG_MAKE)) ||
         !add(facts, "model", text_of(exif, EXIF_IFD_0, EXIF_TAG_MODEL)) ||
         !add(facts, "lens_make", text_of(exif, EXIF_IFD_EXIF, lens_make)) ||
-        !add(facts, "lens_model", text_of(exif, EXIF_IFD_EXIF, lens_model)) || !add(facts, "taken_at", taken_at(exif)) ||
-        !add(facts, "exposure", exposure_text(exif)) || !add(facts, "exposure_seconds", number_of(exif, EXIF_TAG_EXPOSURE_TIME)) ||
+        !add(facts, "lens_model", text_of(exif, EXIF_IFD_EXIF, lens_model)) ||
+        !add(facts, "taken_at", taken_at(exif)) || !add(facts, "exposure", exposure_text(exif)) ||
+        !add(facts, "exposure_seconds", number_of(exif, EXIF_TAG_EXPOSURE_TIME)) ||
         !add(facts, "f_number", number_of(exif, EXIF_TAG_FNUMBER)) ||
         !add(facts, "iso", short_of(exif, EXIF_TAG_ISO_SPEED_RATINGS)) ||
         !add(facts, "focal_length_mm", number_of(exif, EXIF_TAG_FOCAL_LENGTH)) ||
@@ -152,8 +155,9 @@ json_t *fpi_media_exif_facts(VipsImage *image)
     ExifData *exif;
     json_t *facts;
 
-    if (!vips_image_get_typeof(image, VIPS_META_EXIF_NAME) || vips_image_get_blob(image, VIPS_META_EXIF_NAME, &data, &size) != 0 ||
-        size < 8 || size > EXIF_MAX)
+    if (!vips_image_get_typeof(image, VIPS_META_EXIF_NAME) ||
+        vips_image_get_blob(image, VIPS_META_EXIF_NAME, &data, &size) != 0 || size < 8 ||
+        size > EXIF_MAX)
         return json_object();
     exif = load(data, size);
     facts = exif ? facts_of(exif) : NULL;

@@ -15,7 +15,8 @@ static void copy_timing(VipsImage *to, VipsImage *from, int frame_height, int fr
         return;
     vips_image_set_int(to, VIPS_META_PAGE_HEIGHT, frame_height);
     vips_image_set_int(to, VIPS_META_N_PAGES, frames);
-    if (vips_image_get_typeof(from, "delay") && vips_image_get_array_int(from, "delay", &delays, &count) == 0)
+    if (vips_image_get_typeof(from, "delay") &&
+        vips_image_get_array_int(from, "delay", &delays, &count) == 0)
         vips_image_set_array_int(to, "delay", delays, count);
     if (vips_image_get_typeof(from, "loop") && vips_image_get_int(from, "loop", &loop) == 0)
         vips_image_set_int(to, "loop", loop);
@@ -27,20 +28,23 @@ static void copy_metadata(VipsImage *to, VipsImage *from)
     const void *data;
     size_t size;
 
-    if (vips_image_get_typeof(from, VIPS_META_ICC_NAME) && vips_image_get_blob(from, VIPS_META_ICC_NAME, &data, &size) == 0)
+    if (vips_image_get_typeof(from, VIPS_META_ICC_NAME) &&
+        vips_image_get_blob(from, VIPS_META_ICC_NAME, &data, &size) == 0)
         vips_image_set_blob_copy(to, VIPS_META_ICC_NAME, data, size);
     if (orientation > 1)
         vips_image_set_int(to, VIPS_META_ORIENTATION, orientation);
 }
 
-VipsImage *fpi_media_image_blank(VipsImage *like, int width, int frame_height, int frames, uint8_t **pixels)
+VipsImage *fpi_media_image_blank(VipsImage *like, int width, int frame_height, int frames,
+                                 uint8_t **pixels)
 {
     VipsImage *image = vips_image_new_memory();
     int height;
 
     if (!image || __builtin_mul_overflow(frame_height, frames, &height))
         goto out;
-    vips_image_init_fields(image, width, height, like->Bands, VIPS_FORMAT_UCHAR, VIPS_CODING_NONE, like->Type, like->Xres, like->Yres);
+    vips_image_init_fields(image, width, height, like->Bands, VIPS_FORMAT_UCHAR, VIPS_CODING_NONE,
+                           like->Type, like->Xres, like->Yres);
     if (vips_image_write_prepare(image) != 0)
         goto out;
     copy_metadata(image, like);
@@ -93,7 +97,8 @@ static fp_status crop_frames(VipsImage **image, int width, int height, fp_error 
     return FILEPROC_OK;
 }
 
-fp_status fpi_media_image_crop(VipsImage **image, int width, int height, VipsInteresting where, fp_error *err)
+fp_status fpi_media_image_crop(VipsImage **image, int width, int height, VipsInteresting where,
+                               fp_error *err)
 {
     VipsImage *made = NULL;
 

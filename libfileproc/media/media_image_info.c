@@ -35,9 +35,11 @@ static int bit_depth(VipsImage *image, const fpi_media_image_header *h)
 {
     int bits = 0;
 
-    if (vips_image_get_typeof(image, "heif-bitdepth") && vips_image_get_int(image, "heif-bitdepth", &bits) == 0 && bits > 0)
+    if (vips_image_get_typeof(image, "heif-bitdepth") &&
+        vips_image_get_int(image, "heif-bitdepth", &bits) == 0 && bits > 0)
         return bits;
-    if (vips_image_get_typeof(image, "palette-bit-depth") && vips_image_get_int(image, "palette-bit-depth", &bits) == 0 && bits > 0)
+    if (vips_image_get_typeof(image, "palette-bit-depth") &&
+        vips_image_get_int(image, "palette-bit-depth", &bits) == 0 && bits > 0)
         return bits;
     return h->sample_bytes * 8;
 }
@@ -49,7 +51,8 @@ static fp_status add_resolution(json_t *facts, VipsImage *image, fp_error *err)
     /* One pixel per millimetre is what libvips says when a file says nothing. */
     if (image->Xres == 1.0 || !(x > 0 && x < 1e6 && y > 0 && y < 1e6))
         return FILEPROC_OK;
-    return fpi_media_set(facts, "dpi", json_pack("[f,f]", VIPS_RINT(x * 100) / 100, VIPS_RINT(y * 100) / 100), err);
+    return fpi_media_set(
+        facts, "dpi", json_pack("[f,f]", VIPS_RINT(x * 100) / 100, VIPS_RINT(y * 100) / 100), err);
 }
 
 static fp_status add_oriented(json_t *facts, const fpi_media_image_header *h, fp_error *err)
@@ -64,9 +67,11 @@ static fp_status add_oriented(json_t *facts, const fpi_media_image_header *h, fp
 
 static json_t *describe(VipsImage *image, const fpi_media_image_header *h)
 {
-    return json_pack("{s:s,s:i,s:i,s:i,s:i,s:s,s:i,s:b,s:b,s:i}", "format", fpi_media_format_names[h->format], "width", h->width,
-                     "height", h->height, "orientation", h->orientation, "bands", h->bands, "colour_space", space_name(h->space),
-                     "bit_depth", bit_depth(image, h), "has_alpha", (int)h->alpha, "has_icc_profile", (int)h->icc, "frames", h->frames);
+    return json_pack("{s:s,s:i,s:i,s:i,s:i,s:s,s:i,s:b,s:b,s:i}", "format",
+                     fpi_media_format_names[h->format], "width", h->width, "height", h->height,
+                     "orientation", h->orientation, "bands", h->bands, "colour_space",
+                     space_name(h->space), "bit_depth", bit_depth(image, h), "has_alpha",
+                     (int)h->alpha, "has_icc_profile", (int)h->icc, "frames", h->frames);
 }
 
 static fp_status add_exif(json_t *facts, VipsImage *image, fp_error *err)
@@ -80,7 +85,8 @@ static fp_status add_exif(json_t *facts, VipsImage *image, fp_error *err)
     return fpi_media_set(facts, "exif", exif, err);
 }
 
-fp_status fpi_media_image_info(fpi_media_run *run, const fpi_media_step *step, json_t **result, fp_error *err)
+fp_status fpi_media_image_info(fpi_media_run *run, const fpi_media_step *step, json_t **result,
+                               fp_error *err)
 {
     static const fpi_media_image_options first = { 1, false };
     FPI_CLEANUP(VipsImage) image = NULL;

@@ -36,7 +36,8 @@ INLINE void widen(float *out, const uint8_t *row, size_t count)
         out[x] = row[x];
 }
 
-INLINE void vertical(float *out, const float *const *rows, const float *weight, size_t taps, size_t count)
+INLINE void vertical(float *out, const float *const *rows, const float *weight, size_t taps,
+                     size_t count)
 {
     for (size_t x = 0; x < count; x += 16) {
         f8 sum0 = { 0 }, sum1 = { 0 };
@@ -74,7 +75,8 @@ INLINE void pixel(float *out, const float *from, const float *weight, size_t tap
     STORE(out, sum0);
 }
 
-INLINE void pixel_narrow(float *out, const float *from, const float *weight, size_t taps, size_t bands)
+INLINE void pixel_narrow(float *out, const float *from, const float *weight, size_t taps,
+                         size_t bands)
 {
     for (size_t b = 0; b < bands; b++) {
         float sum = 0;
@@ -85,7 +87,8 @@ INLINE void pixel_narrow(float *out, const float *from, const float *weight, siz
     }
 }
 
-INLINE void horizontal(float *out, const float *row, const int32_t *start, const float *weight, size_t taps, size_t width, size_t bands)
+INLINE void horizontal(float *out, const float *row, const int32_t *start, const float *weight,
+                       size_t taps, size_t width, size_t bands)
 {
     for (size_t i = 0; i < width; i++) {
         const float *from = row + (size_t)start[i] * bands;
@@ -120,25 +123,28 @@ INLINE void narrow(uint8_t *out, const float *row, size_t count)
         out[x] = row[x] < 0.0f ? 0 : row[x] > 255.0f ? 255 : (uint8_t)(row[x] + 0.5f);
 }
 
-#define DEFINE_KERNEL(name, attribute)                                                                                              \
-    attribute static void name##_widen(float *out, const uint8_t *row, size_t count)                                                \
-    {                                                                                                                               \
-        widen(out, row, count);                                                                                                     \
-    }                                                                                                                               \
-    attribute static void name##_vertical(float *out, const float *const *rows, const float *weight, size_t taps, size_t count)     \
-    {                                                                                                                               \
-        vertical(out, rows, weight, taps, count);                                                                                   \
-    }                                                                                                                               \
-    attribute static void name##_horizontal(float *out, const float *row, const int32_t *start, const float *weight, size_t taps,   \
-                                            size_t width, size_t bands)                                                             \
-    {                                                                                                                               \
-        horizontal(out, row, start, weight, taps, width, bands);                                                                    \
-    }                                                                                                                               \
-    attribute static void name##_narrow(uint8_t *out, const float *row, size_t count)                                               \
-    {                                                                                                                               \
-        narrow(out, row, count);                                                                                                    \
-    }                                                                                                                               \
-    static const fpi_media_kernel name = { name##_widen, name##_vertical, name##_horizontal, name##_narrow };
+#define DEFINE_KERNEL(name, attribute)                                                             \
+    attribute static void name##_widen(float *out, const uint8_t *row, size_t count)               \
+    {                                                                                              \
+        widen(out, row, count);                                                                    \
+    }                                                                                              \
+    attribute static void name##_vertical(float *out, const float *const *rows,                    \
+                                          const float *weight, size_t taps, size_t count)          \
+    {                                                                                              \
+        vertical(out, rows, weight, taps, count);                                                  \
+    }                                                                                              \
+    attribute static void name##_horizontal(float *out, const float *row, const int32_t *start,    \
+                                            const float *weight, size_t taps, size_t width,        \
+                                            size_t bands)                                          \
+    {                                                                                              \
+        horizontal(out, row, start, weight, taps, width, bands);                                   \
+    }                                                                                              \
+    attribute static void name##_narrow(uint8_t *out, const float *row, size_t count)              \
+    {                                                                                              \
+        narrow(out, row, count);                                                                   \
+    }                                                                                              \
+    static const fpi_media_kernel name = { name##_widen, name##_vertical, name##_horizontal,       \
+                                           name##_narrow };
 
 DEFINE_KERNEL(plain, )
 #if defined(__x86_64__)

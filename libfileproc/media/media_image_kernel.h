@@ -13,9 +13,11 @@ typedef struct fpi_media_kernel {
     /** out[x] = row[x] */
     void (*widen)(float *out, const uint8_t *row, size_t count);
     /** out[x] = sum over k of weight[k] * rows[k][x] */
-    void (*vertical)(float *out, const float *const *rows, const float *weight, size_t taps, size_t count);
+    void (*vertical)(float *out, const float *const *rows, const float *weight, size_t taps,
+                     size_t count);
     /** For each of `width` pixels of `bands` (1 to 4) floats: out[i] = sum over k of weight[i * taps + k] * row[start[i] + k]. */
-    void (*horizontal)(float *out, const float *row, const int32_t *start, const float *weight, size_t taps, size_t width, size_t bands);
+    void (*horizontal)(float *out, const float *row, const int32_t *start, const float *weight,
+                       size_t taps, size_t width, size_t bands);
     /** Rounded, cut to 0..255. */
     void (*narrow)(uint8_t *out, const float *row, size_t count);
 } fpi_media_kernel;

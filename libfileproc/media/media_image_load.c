@@ -8,8 +8,10 @@
 #include "media/media_error.h"
 #include "media/media_sniff.h"
 
-const char *const fpi_media_format_names[] = { "jpeg", "png", "webp", "avif", "gif", "tiff", "heic", NULL };
-const char fpi_media_image_types[] = "image/jpeg,image/png,image/webp,image/avif,image/gif,image/tiff,image/heic,image/heif";
+const char *const fpi_media_format_names[] = { "jpeg", "png",  "webp", "avif",
+                                               "gif",  "tiff", "heic", NULL };
+const char fpi_media_image_types[] =
+    "image/jpeg,image/png,image/webp,image/avif,image/gif,image/tiff,image/heic,image/heif";
 
 /* libvips would try all of its loaders, ImageMagick's among them; we name the one. */
 static fpi_media_format heif_kind(const unsigned char *head, size_t size)
@@ -40,8 +42,8 @@ static fpi_media_format find_format(const unsigned char *head, size_t size)
         return FPI_MEDIA_WEBP;
     if (memcmp(head, "GIF87a", 6) == 0 || memcmp(head, "GIF89a", 6) == 0)
         return FPI_MEDIA_GIF;
-    if (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0 || memcmp(head, "II+\0", 4) == 0 ||
-        memcmp(head, "MM\0+", 4) == 0)
+    if (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0 ||
+        memcmp(head, "II+\0", 4) == 0 || memcmp(head, "MM\0+", 4) == 0)
         return FPI_MEDIA_TIFF;
     if (memcmp(head + 4, "ftyp", 4) == 0)
         return heif_kind(head, size);
@@ -64,8 +66,8 @@ fp_status fpi_media_image_damaged(fp_error *err)
         length -= (size_t)(colon + 2 - text);
         text = colon + 2;
     }
-    fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED, "the image is damaged: %.*s", length < 140 ? (int)length : 140,
-                   length ? text : "it can't be decoded");
+    fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED, "the image is damaged: %.*s",
+                   length < 140 ? (int)length : 140, length ? text : "it can't be decoded");
     vips_error_clear();
     return FILEPROC_ERR_INVALID;
 }
@@ -73,7 +75,8 @@ fp_status fpi_media_image_damaged(fp_error *err)
 /* A file that ends too early is an error, once its end is reached; what decoders only warn of is not: many cameras write such files. */
 #define READING "access", VIPS_ACCESS_SEQUENTIAL, "fail_on", VIPS_FAIL_ON_TRUNCATED
 
-static int open_source(fpi_media_format format, VipsSource *source, const fpi_media_image_options *o, VipsImage **image)
+static int open_source(fpi_media_format format, VipsSource *source,
+                       const fpi_media_image_options *o, VipsImage **image)
 {
     int frames = o->all_frames ? -1 : 1;
 
@@ -97,21 +100,24 @@ static int open_source(fpi_media_format format, VipsSource *source, const fpi_me
     return -1;
 }
 
-static fp_status open_format(fpi_media_run *run, fpi_media_format format, const fpi_media_image_options *options, VipsImage **image,
+static fp_status open_format(fpi_media_run *run, fpi_media_format format,
+                             const fpi_media_image_options *options, VipsImage **image,
                              fp_error *err)
 {
     VipsSource *source;
     int failed;
 
     vips_error_clear();
-    if (lseek(run->input_fd, 0, SEEK_SET) != 0 || !(source = vips_source_new_from_descriptor(run->input_fd)))
+    if (lseek(run->input_fd, 0, SEEK_SET) != 0 ||
+        !(source = vips_source_new_from_descriptor(run->input_fd)))
         return fp_error_setf(err, FILEPROC_ERR_IO, "can't read the input");
     failed = open_source(format, source, options, image);
     g_object_unref(source);
     return failed ? fpi_media_image_damaged(err) : FILEPROC_OK;
 }
 
-fp_status fpi_media_image_open(fpi_media_run *run, const fpi_media_image_options *options, VipsImage **image, fp_error *err)
+fp_status fpi_media_image_open(fpi_media_run *run, const fpi_media_image_options *options,
+                               VipsImage **image, fp_error *err)
 {
     return open_format(run, run->images->header.format, options, image, err);
 }
@@ -121,7 +127,8 @@ static int count_frames(VipsImage *image)
 {
     int frames = 1;
 
-    if (vips_image_get_typeof(image, VIPS_META_N_PAGES) && vips_image_get_int(image, VIPS_META_N_PAGES, &frames) != 0)
+    if (vips_image_get_typeof(image, VIPS_META_N_PAGES) &&
+        vips_image_get_int(image, VIPS_META_N_PAGES, &frames) != 0)
         frames = 1;
     return frames > 0 ? frames : 1;
 }
@@ -163,7 +170,8 @@ static fp_status read_header(fpi_media_run *run, fpi_media_image_header *header,
     return rc;
 }
 
-fp_status fpi_media_image_header_of(fpi_media_run *run, const fpi_media_image_header **header, fp_error *err)
+fp_status fpi_media_image_header_of(fpi_media_run *run, const fpi_media_image_header **header,
+                                    fp_error *err)
 {
     const fp_allocator *a = &run->helper->ctx->a;
     fp_status rc;
@@ -196,22 +204,28 @@ void fpi_media_images_free(fpi_media_images *images)
 /* Eight bytes for each pixel allowed: RGBA of 16 bits fits, a hundred bands of doubles don't. */
 #define BYTES_PER_PIXEL 8u
 
-fp_status fpi_media_image_check_size(const fpi_media_run *run, const fpi_media_image_header *h, int frames, fp_error *err)
+fp_status fpi_media_image_check_size(const fpi_media_run *run, const fpi_media_image_header *h,
+                                     int frames, fp_error *err)
 {
     uint64_t pixels = (uint64_t)h->width * (uint64_t)h->height, bytes;
     uint64_t max = run->limits.max_pixels, max_bytes;
 
     if (__builtin_mul_overflow(pixels, (uint64_t)frames, &pixels) || pixels > max) {
         if (frames > 1)
-            return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TOO_LARGE, "%d frames of %d x %d pixels are more than the %" PRIu64
-                                  " pixels allowed", frames, h->width, h->height, max);
-        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TOO_LARGE, "%d x %d pixels are more than the %" PRIu64 " allowed", h->width,
+            return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TOO_LARGE,
+                                  "%d frames of %d x %d pixels are more than the %" PRIu64
+                                  " pixels allowed",
+                                  frames, h->width, h->height, max);
+        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TOO_LARGE,
+                              "%d x %d pixels are more than the %" PRIu64 " allowed", h->width,
                               h->height, max);
     }
     if (__builtin_mul_overflow(max, BYTES_PER_PIXEL, &max_bytes))
         max_bytes = UINT64_MAX;
-    if (__builtin_mul_overflow(pixels, (uint64_t)h->bands * (uint64_t)h->sample_bytes, &bytes) || bytes > max_bytes)
-        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TOO_LARGE, "%d x %d pixels of %d bands need more memory than allowed", h->width,
+    if (__builtin_mul_overflow(pixels, (uint64_t)h->bands * (uint64_t)h->sample_bytes, &bytes) ||
+        bytes > max_bytes)
+        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TOO_LARGE,
+                              "%d x %d pixels of %d bands need more memory than allowed", h->width,
                               h->height, h->bands);
     return FILEPROC_OK;
 }

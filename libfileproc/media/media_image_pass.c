@@ -42,10 +42,12 @@ static fp_status make_scales(pass *p, int frame, fp_error *err)
 {
     for (size_t i = 0; i < p->count; i++) {
         const fpi_media_target *t = p->targets[i];
-        fpi_media_scale_shape shape = { p->source->Xsize, p->frame_height, t->width, t->height, p->source->Bands,
-                                        vips_image_hasalpha(p->source) };
+        fpi_media_scale_shape shape = { p->source->Xsize, p->frame_height,
+                                        t->width,         t->height,
+                                        p->source->Bands, vips_image_hasalpha(p->source) };
         size_t frame_bytes = (size_t)t->width * (size_t)t->height * (size_t)p->source->Bands;
-        fp_status rc = fpi_media_scale_new(p->ctx, &shape, p->pixels[i] + (size_t)frame * frame_bytes, &p->scales[i], err);
+        fp_status rc = fpi_media_scale_new(
+            p->ctx, &shape, p->pixels[i] + (size_t)frame * frame_bytes, &p->scales[i], err);
 
         if (rc < 0)
             return fpi_media_no_memory(err);
@@ -56,7 +58,8 @@ static fp_status make_scales(pass *p, int frame, fp_error *err)
 static fp_status read_frame(pass *p, VipsRegion *region, int frame, fp_error *err)
 {
     for (int y = 0; y < p->frame_height; y += ROWS) {
-        VipsRect strip = { 0, frame * p->frame_height + y, p->source->Xsize, VIPS_MIN(ROWS, p->frame_height - y) };
+        VipsRect strip = { 0, frame * p->frame_height + y, p->source->Xsize,
+                           VIPS_MIN(ROWS, p->frame_height - y) };
 
         if (vips_region_prepare(region, &strip) != 0)
             return fpi_media_image_damaged(err);
@@ -98,7 +101,8 @@ static fp_status run_pass(pass *p, fp_error *err)
 }
 
 /* A size at least twice as large has every detail that this one can show: it is made of that, which costs next to nothing. */
-static fpi_media_target *find_parent(fpi_media_target *targets, size_t count, const fpi_media_target *t)
+static fpi_media_target *find_parent(fpi_media_target *targets, size_t count,
+                                     const fpi_media_target *t)
 {
     for (size_t i = count; i-- > 0;)
         if (targets[i].width / 2 >= t->width && targets[i].height / 2 >= t->height)
@@ -106,7 +110,8 @@ static fpi_media_target *find_parent(fpi_media_target *targets, size_t count, co
     return NULL;
 }
 
-fp_status fpi_media_image_pass(const fp_context *ctx, VipsImage *source, fpi_media_target *targets, size_t count, fp_error *err)
+fp_status fpi_media_image_pass(const fp_context *ctx, VipsImage *source, fpi_media_target *targets,
+                               size_t count, fp_error *err)
 {
     pass first = { .ctx = ctx, .source = source };
     fp_status rc;

@@ -11,7 +11,8 @@
 static const char *const fits[] = { "inside", "cover", "fill", NULL };
 static const char *const frame_choices[] = { "first", "all", NULL };
 static const char *const crops[] = { "centre", "attention", "entropy", NULL };
-static const VipsInteresting crop_values[] = { VIPS_INTERESTING_CENTRE, VIPS_INTERESTING_ATTENTION, VIPS_INTERESTING_ENTROPY };
+static const VipsInteresting crop_values[] = { VIPS_INTERESTING_CENTRE, VIPS_INTERESTING_ATTENTION,
+                                               VIPS_INTERESTING_ENTROPY };
 static const char *const formats[] = { "jpeg", "png", "webp", "avif", "gif", "tiff", NULL };
 
 #define MAX_SIDE 16384
@@ -22,7 +23,8 @@ static fpi_media_format standard_format(const fpi_media_image_header *h)
     return h->format != FPI_MEDIA_HEIC ? h->format : h->alpha ? FPI_MEDIA_PNG : FPI_MEDIA_JPEG;
 }
 
-static fp_status read_saving(const json_t *params, const fpi_media_image_header *h, fpi_media_picture *p, fp_error *err)
+static fp_status read_saving(const json_t *params, const fpi_media_image_header *h,
+                             fpi_media_picture *p, fp_error *err)
 {
     int format = (int)standard_format(h), frames = 0;
     fp_status rc = FILEPROC_OK;
@@ -30,7 +32,8 @@ static fp_status read_saving(const json_t *params, const fpi_media_image_header 
     p->save.quality = 80;
     p->colour = (fpi_media_colour_options){ .keep_icc = true, .background = { 255, 255, 255 } };
     if (!p->resize && !json_object_get(params, "format"))
-        return fpi_media_fail(err, FILEPROC_REASON_PARAMETER_INVALID, "parameter format is missing");
+        return fpi_media_fail(err, FILEPROC_REASON_PARAMETER_INVALID,
+                              "parameter format is missing");
     rc = fpi_media_param_choice(params, "format", formats, &format, err);
     if (rc == FILEPROC_OK)
         rc = fpi_media_param_integer(params, "quality", 1, 100, &p->save.quality, err);
@@ -75,7 +78,8 @@ static bool can_read_all(const fpi_media_image_header *h)
 
 static void work_out_size(const fpi_media_image_header *h, fpi_media_picture *p)
 {
-    bool all = p->all_frames && h->frames > 1 && can_read_all(h) && fpi_media_format_animates(p->save.format);
+    bool all = p->all_frames && h->frames > 1 && can_read_all(h) &&
+               fpi_media_format_animates(p->save.format);
     bool sideways = h->orientation >= 5 && !all;
     int width = sideways ? h->height : h->width, height = sideways ? h->width : h->height;
 
@@ -84,7 +88,8 @@ static void work_out_size(const fpi_media_image_header *h, fpi_media_picture *p)
     p->frames_dropped = h->frames - p->frames;
     p->colour.keep_icc = p->colour.keep_icc && fpi_media_format_has_icc(p->save.format);
     p->colour.flatten = !fpi_media_format_has_alpha(p->save.format);
-    p->size = p->resize ? fpi_media_fit_box(width, height, &p->box) : (fpi_media_size){ width, height, width, height };
+    p->size = p->resize ? fpi_media_fit_box(width, height, &p->box)
+                        : (fpi_media_size){ width, height, width, height };
     p->width = sideways ? p->size.scaled_height : p->size.scaled_width;
     p->height = sideways ? p->size.scaled_width : p->size.scaled_height;
 }
@@ -94,12 +99,14 @@ static uint64_t scaled_pixels(const fpi_media_picture *p)
     return (uint64_t)p->width * (uint64_t)p->height * (uint64_t)p->frames;
 }
 
-fp_status fpi_media_picture_read(fpi_media_run *run, const fpi_media_step *step, fpi_media_picture *p, fp_error *err)
+fp_status fpi_media_picture_read(fpi_media_run *run, const fpi_media_step *step,
+                                 fpi_media_picture *p, fp_error *err)
 {
     const fpi_media_image_header *h = &run->images->header;
     fp_status rc = FILEPROC_OK;
 
-    *p = (fpi_media_picture){ .resize = strcmp(step->operation, "image.resize") == 0, .crop = VIPS_INTERESTING_CENTRE };
+    *p = (fpi_media_picture){ .resize = strcmp(step->operation, "image.resize") == 0,
+                              .crop = VIPS_INTERESTING_CENTRE };
     rc = read_saving(step->params, h, p, err);
     if (rc == FILEPROC_OK && p->resize)
         rc = read_box(step->params, p, err);
@@ -110,14 +117,16 @@ fp_status fpi_media_picture_read(fpi_media_run *run, const fpi_media_step *step,
     if (rc < 0)
         return rc;
     if (scaled_pixels(p) > run->limits.max_pixels)
-        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TOO_LARGE, "a result of %d x %d pixels is more than the %" PRIu64 " allowed",
+        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TOO_LARGE,
+                              "a result of %d x %d pixels is more than the %" PRIu64 " allowed",
                               p->size.scaled_width, p->size.scaled_height, run->limits.max_pixels);
     return fpi_media_image_fits_format(p->save.format, p->size.width, p->size.height, err);
 }
 
 /* Decoding a JPEG at a half, a quarter or an eighth is several times faster. A factor of two is left to the filter, or results would look
  * blocky. */
-static int jpeg_shrink(const fpi_media_image_header *h, const fpi_media_target *targets, size_t count)
+static int jpeg_shrink(const fpi_media_image_header *h, const fpi_media_target *targets,
+                       size_t count)
 {
     double least = 1e9;
 
@@ -141,20 +150,23 @@ typedef struct size_plan {
 
 static bool is_picture_step(const fpi_media_step *step)
 {
-    return strcmp(step->operation, "image.resize") == 0 || strcmp(step->operation, "image.convert") == 0;
+    return strcmp(step->operation, "image.resize") == 0 ||
+           strcmp(step->operation, "image.convert") == 0;
 }
 
 /* What keeps its 16 bits is read by itself. */
 static bool is_deep(const fpi_media_image_header *h, const fpi_media_picture *p)
 {
-    return !p->resize && h->sample_bytes == 2 && (p->save.format == FPI_MEDIA_PNG || p->save.format == FPI_MEDIA_TIFF);
+    return !p->resize && h->sample_bytes == 2 &&
+           (p->save.format == FPI_MEDIA_PNG || p->save.format == FPI_MEDIA_TIFF);
 }
 
 static void plan_add(size_plan *plan, size_t step, const fpi_media_picture *p, uint64_t max_pixels)
 {
     size_t i = 0;
 
-    while (i < plan->count && (plan->targets[i].width != p->width || plan->targets[i].height != p->height))
+    while (i < plan->count &&
+           (plan->targets[i].width != p->width || plan->targets[i].height != p->height))
         i++;
     if (i == plan->count) {
         if (plan->count > 0 && plan->pixels + scaled_pixels(p) > max_pixels)
@@ -177,7 +189,8 @@ static void plan_ahead(fpi_media_run *run, const fpi_media_picture *now, size_pl
     for (size_t i = run->current + 1; i < run->step_count; i++) {
         fpi_media_picture p;
 
-        if (is_picture_step(&run->steps[i]) && fpi_media_picture_read(run, &run->steps[i], &p, NULL) == FILEPROC_OK &&
+        if (is_picture_step(&run->steps[i]) &&
+            fpi_media_picture_read(run, &run->steps[i], &p, NULL) == FILEPROC_OK &&
             p.all_frames == now->all_frames && !is_deep(h, &p))
             plan_add(plan, i, &p, run->limits.max_pixels);
     }
@@ -190,7 +203,8 @@ static void plan_sort(size_plan *plan)
         for (size_t k = i; k > 0; k--) {
             fpi_media_target *a = &plan->targets[k - 1], *b = &plan->targets[k], swap = *a;
 
-            if ((uint64_t)a->width * (uint64_t)a->height >= (uint64_t)b->width * (uint64_t)b->height)
+            if ((uint64_t)a->width * (uint64_t)a->height >=
+                (uint64_t)b->width * (uint64_t)b->height)
                 break;
             *a = *b;
             *b = swap;
@@ -200,7 +214,8 @@ static void plan_sort(size_plan *plan)
         }
 }
 
-static fp_status open_simple(fpi_media_run *run, int shrink, const fpi_media_picture *p, bool deep, VipsImage **image, fp_error *err)
+static fp_status open_simple(fpi_media_run *run, int shrink, const fpi_media_picture *p, bool deep,
+                             VipsImage **image, fp_error *err)
 {
     fpi_media_image_options options = { shrink, p->all_frames };
     fp_status rc = fpi_media_image_open(run, &options, image, err);
@@ -219,7 +234,8 @@ static void hand_out(fpi_media_run *run, size_plan *plan)
     }
 }
 
-static fp_status make_sizes(fpi_media_run *run, const fpi_media_picture *p, size_plan *plan, fp_error *err)
+static fp_status make_sizes(fpi_media_run *run, const fpi_media_picture *p, size_plan *plan,
+                            fp_error *err)
 {
     int shrink = jpeg_shrink(&run->images->header, plan->targets, plan->count);
     FPI_CLEANUP(VipsImage) source = NULL;
@@ -237,12 +253,14 @@ static fp_status make_sizes(fpi_media_run *run, const fpi_media_picture *p, size
 }
 
 /* A picture that keeps its size and is the only one wanted is not held in memory: it goes from the decoder to the encoder row by row. */
-static bool can_stream(const fpi_media_image_header *h, const fpi_media_picture *p, const size_plan *plan)
+static bool can_stream(const fpi_media_image_header *h, const fpi_media_picture *p,
+                       const size_plan *plan)
 {
     return plan->waiting == 1 && p->width == h->width && p->height == h->height;
 }
 
-fp_status fpi_media_picture_make(fpi_media_run *run, const fpi_media_picture *p, VipsImage **image, fp_error *err)
+fp_status fpi_media_picture_make(fpi_media_run *run, const fpi_media_picture *p, VipsImage **image,
+                                 fp_error *err)
 {
     VipsImage **ready = &run->images->ready[run->current];
     bool deep = is_deep(&run->images->header, p);

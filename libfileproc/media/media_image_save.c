@@ -51,7 +51,8 @@ fp_status fpi_media_image_fits_format(fpi_media_format format, int width, int he
 {
     if (width <= formats[format].max_side && height <= formats[format].max_side)
         return FILEPROC_OK;
-    return fpi_media_fail(err, FILEPROC_REASON_PARAMETER_INVALID, "%s can't hold %d x %d pixels: a side has at most %d",
+    return fpi_media_fail(err, FILEPROC_REASON_PARAMETER_INVALID,
+                          "%s can't hold %d x %d pixels: a side has at most %d",
                           fpi_media_format_names[format], width, height, formats[format].max_side);
 }
 
@@ -86,7 +87,8 @@ static VipsTarget *make_target(fpi_media_output *out)
 }
 
 /* "strip" takes the profile along with the rest; so it is set only when there is none, and what else there is has been removed. */
-static int encode(VipsImage *image, const fpi_media_save_options *o, gboolean strip, VipsTarget *target)
+static int encode(VipsImage *image, const fpi_media_save_options *o, gboolean strip,
+                  VipsTarget *target)
 {
     switch (o->format) {
     case FPI_MEDIA_JPEG:
@@ -94,14 +96,17 @@ static int encode(VipsImage *image, const fpi_media_save_options *o, gboolean st
     case FPI_MEDIA_PNG:
         return vips_pngsave_target(image, target, "strip", strip, NULL);
     case FPI_MEDIA_WEBP:
-        return vips_webpsave_target(image, target, "Q", o->quality, "lossless", o->lossless, "strip", strip, NULL);
+        return vips_webpsave_target(image, target, "Q", o->quality, "lossless", o->lossless,
+                                    "strip", strip, NULL);
     case FPI_MEDIA_AVIF:
-        return vips_heifsave_target(image, target, "Q", o->quality, "lossless", o->lossless, "strip", strip, "compression",
+        return vips_heifsave_target(image, target, "Q", o->quality, "lossless", o->lossless,
+                                    "strip", strip, "compression",
                                     VIPS_FOREIGN_HEIF_COMPRESSION_AV1, NULL);
     case FPI_MEDIA_GIF:
         return vips_gifsave_target(image, target, "strip", strip, NULL);
     case FPI_MEDIA_TIFF:
-        return vips_tiffsave_target(image, target, "strip", strip, "compression", VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE, "predictor",
+        return vips_tiffsave_target(image, target, "strip", strip, "compression",
+                                    VIPS_FOREIGN_TIFF_COMPRESSION_DEFLATE, "predictor",
                                     VIPS_FOREIGN_TIFF_PREDICTOR_HORIZONTAL, NULL);
     case FPI_MEDIA_HEIC:
     case FPI_MEDIA_NO_FORMAT:
@@ -112,7 +117,8 @@ static int encode(VipsImage *image, const fpi_media_save_options *o, gboolean st
 
 static bool is_wanted(const char *field)
 {
-    static const char *const wanted[] = { VIPS_META_ICC_NAME, VIPS_META_PAGE_HEIGHT, VIPS_META_N_PAGES, "delay", "loop" };
+    static const char *const wanted[] = { VIPS_META_ICC_NAME, VIPS_META_PAGE_HEIGHT,
+                                          VIPS_META_N_PAGES, "delay", "loop" };
 
     for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
         if (strcmp(field, wanted[i]) == 0)
@@ -136,7 +142,8 @@ static VipsImage *without_metadata(VipsImage *image)
     return copy;
 }
 
-fp_status fpi_media_image_save(VipsImage *image, const fpi_media_save_options *o, fpi_media_output *out, fp_error *err)
+fp_status fpi_media_image_save(VipsImage *image, const fpi_media_save_options *o,
+                               fpi_media_output *out, fp_error *err)
 {
     FPI_CLEANUP(VipsImage) bare = without_metadata(image);
     VipsTarget *target;

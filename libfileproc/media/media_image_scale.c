@@ -15,8 +15,8 @@
 
 /* How the pixels of one side are made of the pixels of the other. */
 typedef struct axis {
-    int32_t box;    /* so many input pixels are averaged into one before the filter */
-    int32_t in;     /* pixels after averaging */
+    int32_t box; /* so many input pixels are averaged into one before the filter */
+    int32_t in;  /* pixels after averaging */
     int32_t out;
     int32_t taps;   /* filter weights per output pixel */
     int32_t *start; /* first of them, for each output pixel */
@@ -35,11 +35,11 @@ struct fpi_media_scale {
     float *column;      /* a row filtered vertically */
     float *line;        /* a row filtered both ways */
     uint8_t *out;
-    int32_t in_y;       /* input rows taken */
-    int32_t box_rows;   /* of these, rows added up in wide */
-    int32_t ring_rows;  /* rows put into the ring */
-    int32_t out_y;      /* output rows written */
-    bool copy;          /* nothing to scale */
+    int32_t in_y;      /* input rows taken */
+    int32_t box_rows;  /* of these, rows added up in wide */
+    int32_t ring_rows; /* rows put into the ring */
+    int32_t out_y;     /* output rows written */
+    bool copy;         /* nothing to scale */
 };
 
 static double lanczos(double x)
@@ -63,7 +63,8 @@ static void axis_weigh(axis *a, int32_t i, double factor)
 {
     double stretch = factor > 1 ? factor : 1;
     double centre = (i + 0.5) * factor - 0.5;
-    int32_t low = (int32_t)ceil(centre - LOBES * stretch), high = (int32_t)floor(centre + LOBES * stretch);
+    int32_t low = (int32_t)ceil(centre - LOBES * stretch),
+            high = (int32_t)floor(centre + LOBES * stretch);
     int32_t start = clamp(low, 0, a->in - a->taps);
     float *weight = a->weight + (size_t)i * (size_t)a->taps;
     double sum = 0;
@@ -119,8 +120,8 @@ static fp_status allocate(fpi_media_scale *s, fp_error *err)
     return s->ring && s->rows && s->wide && s->column && s->line ? FILEPROC_OK : fpi_no_memory(err);
 }
 
-fp_status fpi_media_scale_new(const fp_context *ctx, const fpi_media_scale_shape *shape, uint8_t *out, fpi_media_scale **scale,
-                              fp_error *err)
+fp_status fpi_media_scale_new(const fp_context *ctx, const fpi_media_scale_shape *shape,
+                              uint8_t *out, fpi_media_scale **scale, fp_error *err)
 {
     FPI_CLEANUP(fpi_media_scale) s = fpi_calloc(&ctx->a, 1, sizeof(*s));
     fp_status rc;
@@ -213,7 +214,8 @@ static bool take_row(fpi_media_scale *s, const uint8_t *row)
     size_t count = (size_t)s->shape.in_width * (size_t)s->shape.bands;
     bool boxed = s->x.box > 1 || s->y.box > 1;
     float *slot = s->ring + (size_t)(s->ring_rows % s->y.taps) * s->stride;
-    float *sums = s->wide + (size_t)s->x.in * (size_t)s->x.box * (size_t)s->shape.bands + FPI_MEDIA_KERNEL_BLOCK;
+    float *sums = s->wide + (size_t)s->x.in * (size_t)s->x.box * (size_t)s->shape.bands +
+                  FPI_MEDIA_KERNEL_BLOCK;
     float *target = !boxed ? slot : s->box_rows == 0 ? sums : s->wide;
 
     s->in_y++;
@@ -247,7 +249,8 @@ static void write_row(fpi_media_scale *s)
     for (size_t k = used; k < taps; k++)
         s->rows[k - used] = s->ring + (size_t)((start + (int32_t)k) % s->y.taps) * s->stride;
     s->kernel->vertical(s->column, s->rows, weight + used, taps - used, (size_t)s->x.in * bands);
-    s->kernel->horizontal(s->line, s->column, s->x.start, s->x.weight, (size_t)s->x.taps, width, bands);
+    s->kernel->horizontal(s->line, s->column, s->x.start, s->x.weight, (size_t)s->x.taps, width,
+                          bands);
     if (s->shape.alpha)
         unpremultiply(s->line, s->x.out, s->shape.bands);
     s->kernel->narrow(s->out + (size_t)s->out_y * width * bands, s->line, width * bands);

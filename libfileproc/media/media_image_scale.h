@@ -20,8 +20,8 @@ typedef struct fpi_media_scale_shape {
 typedef struct fpi_media_scale fpi_media_scale;
 
 /** `out` has room for out_width * out_height * bands bytes; it is borrowed until the end. */
-fp_status fpi_media_scale_new(const fp_context *ctx, const fpi_media_scale_shape *shape, uint8_t *out, fpi_media_scale **scale,
-                              fp_error *err);
+fp_status fpi_media_scale_new(const fp_context *ctx, const fpi_media_scale_shape *shape,
+                              uint8_t *out, fpi_media_scale **scale, fp_error *err);
 void fpi_media_scale_free(fpi_media_scale *scale);
 FPI_DEFINE_CLEANUP(fpi_media_scale, fpi_media_scale_free)
 

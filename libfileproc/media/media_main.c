@@ -119,7 +119,8 @@ static bool give_up_rights(const arguments *a)
 }
 
 /* Libraries chatter about files; only what ends the process is worth a line. */
-static void on_glib_log(const char *domain, GLogLevelFlags level, const char *message, void *user_data)
+static void on_glib_log(const char *domain, GLogLevelFlags level, const char *message,
+                        void *user_data)
 {
     (void)user_data;
     if (!(level & G_LOG_FLAG_FATAL) && (level & G_LOG_LEVEL_MASK) != G_LOG_LEVEL_ERROR)
@@ -135,7 +136,8 @@ static fp_status start_libraries(fpi_media_helper *helper, fp_error *err)
     setlocale(LC_CTYPE, "C.UTF-8"); /* names in archives are converted by the locale */
     g_log_set_default_handler(on_glib_log, NULL);
     if (VIPS_INIT("fileproc-media") != 0)
-        return fp_error_setf(err, FILEPROC_ERR_IO, "libvips can't start: %.100s", vips_error_buffer());
+        return fp_error_setf(err, FILEPROC_ERR_IO, "libvips can't start: %.100s",
+                             vips_error_buffer());
     vips_concurrency_set(1);
     vips_cache_set_max(0);
     vips_block_untrusted_set(TRUE);
@@ -157,7 +159,9 @@ static fp_status handle(fpi_media_helper *helper, json_t *message, int fd, fp_er
 
 static fp_status serve(fpi_media_helper *helper, fp_error *err)
 {
-    fp_status rc = fpi_media_send(&helper->channel, json_pack("{s:s,s:s}", "type", "ready", "version", fp_version_string()), err);
+    fp_status rc = fpi_media_send(
+        &helper->channel, json_pack("{s:s,s:s}", "type", "ready", "version", fp_version_string()),
+        err);
 
     while (rc == FILEPROC_OK) {
         json_t *message = NULL;
@@ -179,7 +183,9 @@ int main(int argc, char **argv)
     fp_status rc;
 
     if (!read_arguments(argc, argv, &a)) {
-        fputs("fileproc-media is started by libfileproc: --parent-pid N --memory BYTES --cpu-seconds N --file-size BYTES\n", stderr);
+        fputs(
+            "fileproc-media is started by libfileproc: --parent-pid N --memory BYTES --cpu-seconds N --file-size BYTES\n",
+            stderr);
         return 2;
     }
     if (!give_up_rights(&a)) {

@@ -23,14 +23,18 @@ fp_status fpi_media_output_open(fpi_media_output *out, fpi_media_run *run, fp_er
     const char *type;
     fp_status rc;
 
-    rc = fpi_media_send(ch, json_pack("{s:s,s:I,s:I}", "type", "need_output", "id", run->id, "step", step_number(run)), err);
+    rc = fpi_media_send(
+        ch,
+        json_pack("{s:s,s:I,s:I}", "type", "need_output", "id", run->id, "step", step_number(run)),
+        err);
     if (rc < 0)
         return rc;
     rc = fpi_media_receive(ch, &answer, &fd, err);
     if (rc < 0)
         return rc;
     type = json_string_value(json_object_get(answer, "type"));
-    if (!type || strcmp(type, "output_fd") != 0 || json_integer_value(json_object_get(answer, "id")) != run->id || fd < 0) {
+    if (!type || strcmp(type, "output_fd") != 0 ||
+        json_integer_value(json_object_get(answer, "id")) != run->id || fd < 0) {
         ch->broken = true;
         return fp_error_setf(err, FILEPROC_ERR_PROTOCOL, "no output file was given");
     }
@@ -51,7 +55,8 @@ bool fpi_media_output_write(fpi_media_output *out, const void *data, size_t size
 
     if (out->failed)
         return false;
-    if (size > out->run->limits.max_output_bytes || out->position > out->run->limits.max_output_bytes - size) {
+    if (size > out->run->limits.max_output_bytes ||
+        out->position > out->run->limits.max_output_bytes - size) {
         out->failed = EFBIG;
         return false;
     }
@@ -75,7 +80,9 @@ bool fpi_media_output_write(fpi_media_output *out, const void *data, size_t size
 
 int64_t fpi_media_output_seek(fpi_media_output *out, int64_t offset, int whence)
 {
-    int64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? (int64_t)out->position : (int64_t)out->size;
+    int64_t base = whence == SEEK_SET   ? 0
+                   : whence == SEEK_CUR ? (int64_t)out->position
+                                        : (int64_t)out->size;
     int64_t target;
 
     if (__builtin_add_overflow(base, offset, &target) || target < 0)
@@ -102,14 +109,16 @@ fp_status fpi_media_output_failure(const fpi_media_output *out, fp_error *err)
     case 0:
         return FILEPROC_OK;
     case EFBIG:
-        return fpi_media_fail(err, FILEPROC_REASON_OUTPUT_TOO_LARGE, "the result is larger than %" PRIu64 " bytes",
+        return fpi_media_fail(err, FILEPROC_REASON_OUTPUT_TOO_LARGE,
+                              "the result is larger than %" PRIu64 " bytes",
                               out->run->limits.max_output_bytes);
     default:
         return fpi_error_errno(err, out->failed, "can't write the result");
     }
 }
 
-fp_status fpi_media_output_done(fpi_media_output *out, const char *mime_type, const char *extension, json_t *info, fp_error *err)
+fp_status fpi_media_output_done(fpi_media_output *out, const char *mime_type, const char *extension,
+                                json_t *info, fp_error *err)
 {
     fpi_media_run *run = out->run;
     FPI_CLEANUP(json_t) facts = info;
@@ -117,8 +126,9 @@ fp_status fpi_media_output_done(fpi_media_output *out, const char *mime_type, co
 
     if (!facts)
         return fpi_media_no_memory(err);
-    message = json_pack("{s:s,s:I,s:I,s:s,s:s,s:O}", "type", "output", "id", run->id, "step", step_number(run), "mime_type", mime_type,
-                        "extension", extension, "info", facts);
+    message =
+        json_pack("{s:s,s:I,s:I,s:s,s:s,s:O}", "type", "output", "id", run->id, "step",
+                  step_number(run), "mime_type", mime_type, "extension", extension, "info", facts);
     fpi_media_output_dispose(out);
     return fpi_media_send(&run->helper->channel, message, err);
 }

@@ -15,7 +15,10 @@ typedef struct fpi_media_output {
     int failed; /* errno of the first failed write, EFBIG when the limit was passed; 0 = none */
 } fpi_media_output;
 
-#define FPI_MEDIA_OUTPUT_INIT { NULL, 0, 0, -1, 0 }
+#define FPI_MEDIA_OUTPUT_INIT                                                                      \
+    {                                                                                              \
+        NULL, 0, 0, -1, 0                                                                          \
+    }
 
 /** Asks the library for an empty file. */
 fp_status fpi_media_output_open(fpi_media_output *out, fpi_media_run *run, fp_error *err);
@@ -33,6 +36,7 @@ ssize_t fpi_media_output_read(fpi_media_output *out, void *data, size_t size);
 fp_status fpi_media_output_failure(const fpi_media_output *out, fp_error *err);
 
 /** Tells the library that the file is complete, with facts about it; takes info. */
-fp_status fpi_media_output_done(fpi_media_output *out, const char *mime_type, const char *extension, json_t *info, fp_error *err);
+fp_status fpi_media_output_done(fpi_media_output *out, const char *mime_type, const char *extension,
+                                json_t *info, fp_error *err);
 
 #endif

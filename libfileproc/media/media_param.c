@@ -9,10 +9,12 @@
 
 static fp_status wrong(fp_error *err, const char *name, const char *wanted)
 {
-    return fpi_media_fail(err, FILEPROC_REASON_PARAMETER_INVALID, "parameter %s must be %s", name, wanted);
+    return fpi_media_fail(err, FILEPROC_REASON_PARAMETER_INVALID, "parameter %s must be %s", name,
+                          wanted);
 }
 
-fp_status fpi_media_param_integer(const json_t *params, const char *name, int low, int high, int *value, fp_error *err)
+fp_status fpi_media_param_integer(const json_t *params, const char *name, int low, int high,
+                                  int *value, fp_error *err)
 {
     const json_t *j = json_object_get(params, name);
     json_int_t number;
@@ -21,12 +23,14 @@ fp_status fpi_media_param_integer(const json_t *params, const char *name, int lo
         return FILEPROC_OK;
     number = json_integer_value(j);
     if (!json_is_integer(j) || number < low || number > high)
-        return fpi_media_fail(err, FILEPROC_REASON_PARAMETER_INVALID, "parameter %s must be an integer from %d to %d", name, low, high);
+        return fpi_media_fail(err, FILEPROC_REASON_PARAMETER_INVALID,
+                              "parameter %s must be an integer from %d to %d", name, low, high);
     *value = (int)number;
     return FILEPROC_OK;
 }
 
-fp_status fpi_media_param_boolean(const json_t *params, const char *name, bool *value, fp_error *err)
+fp_status fpi_media_param_boolean(const json_t *params, const char *name, bool *value,
+                                  fp_error *err)
 {
     const json_t *j = json_object_get(params, name);
 
@@ -38,7 +42,8 @@ fp_status fpi_media_param_boolean(const json_t *params, const char *name, bool *
     return FILEPROC_OK;
 }
 
-fp_status fpi_media_param_choice(const json_t *params, const char *name, const char *const *choices, int *value, fp_error *err)
+fp_status fpi_media_param_choice(const json_t *params, const char *name, const char *const *choices,
+                                 int *value, fp_error *err)
 {
     const json_t *j = json_object_get(params, name);
 
@@ -52,7 +57,8 @@ fp_status fpi_media_param_choice(const json_t *params, const char *name, const c
     return wrong(err, name, "one of the values its schema lists");
 }
 
-fp_status fpi_media_param_text(const json_t *params, const char *name, size_t max, const char **value, fp_error *err)
+fp_status fpi_media_param_text(const json_t *params, const char *name, size_t max,
+                               const char **value, fp_error *err)
 {
     const json_t *j = json_object_get(params, name);
 
@@ -69,7 +75,8 @@ static int hex_digit(char c)
     return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
 }
 
-fp_status fpi_media_param_colour(const json_t *params, const char *name, unsigned char value[3], fp_error *err)
+fp_status fpi_media_param_colour(const json_t *params, const char *name, unsigned char value[3],
+                                 fp_error *err)
 {
     const char *text = NULL;
     size_t digits;
@@ -78,7 +85,8 @@ fp_status fpi_media_param_colour(const json_t *params, const char *name, unsigne
     if (rc < 0 || !text)
         return rc;
     digits = strlen(text) - 1;
-    if (text[0] != '#' || (digits != 3 && digits != 6) || strspn(text + 1, "0123456789abcdefABCDEF") != digits)
+    if (text[0] != '#' || (digits != 3 && digits != 6) ||
+        strspn(text + 1, "0123456789abcdefABCDEF") != digits)
         return wrong(err, name, "a colour such as #fff or #20b2aa");
     for (size_t i = 0; i < 3; i++) {
         const char *at = text + 1 + i * (digits / 3);

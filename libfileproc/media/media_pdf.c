@@ -39,7 +39,8 @@ static fp_status explain(fpi_media_run *run, const GError *error, fp_error *err)
     fp_status rc;
 
     if (error && g_error_matches(error, POPPLER_ERROR, POPPLER_ERROR_ENCRYPTED))
-        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_ENCRYPTED, "the PDF is encrypted: it opens only with its password");
+        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_ENCRYPTED,
+                              "the PDF is encrypted: it opens only with its password");
     rc = fpi_media_sniff(run, err);
     if (rc < 0)
         return rc;
@@ -100,8 +101,8 @@ fp_status fpi_media_pdf_of(fpi_media_run *run, const fpi_media_pdf **out, fp_err
     return FILEPROC_OK;
 }
 
-fp_status fpi_media_pdf_pages(fpi_media_run *run, const fpi_media_step *step, const char *standard, fpi_media_pages *pages, size_t *total,
-                              bool *truncated, fp_error *err)
+fp_status fpi_media_pdf_pages(fpi_media_run *run, const fpi_media_step *step, const char *standard,
+                              fpi_media_pages *pages, size_t *total, bool *truncated, fp_error *err)
 {
     const char *text = standard;
     fp_status rc = fpi_media_param_text(step->params, "pages", PAGES_TEXT_MAX, &text, err);
@@ -109,8 +110,10 @@ fp_status fpi_media_pdf_pages(fpi_media_run *run, const fpi_media_step *step, co
     if (rc < 0)
         return rc;
     if (!fpi_media_pages_parse(text, run->pdf->page_count, pages))
-        return fpi_media_fail(err, FILEPROC_REASON_PARAMETER_INVALID,
-                              "parameter pages names no page of this document, which has %d; it reads like 1-3,5", run->pdf->page_count);
+        return fpi_media_fail(
+            err, FILEPROC_REASON_PARAMETER_INVALID,
+            "parameter pages names no page of this document, which has %d; it reads like 1-3,5",
+            run->pdf->page_count);
     *total = fpi_media_pages_total(pages);
     *truncated = *total > run->limits.max_pages;
     if (*truncated)
@@ -171,7 +174,8 @@ static fp_status set_sizes(json_t *facts, const fpi_media_pdf *pdf, fp_error *er
             continue;
         poppler_page_get_size(page, &width, &height);
         g_object_unref(page);
-        if (json_array_append_new(sizes, json_pack("{s:i,s:f,s:f}", "page", i + 1, "width_points", width, "height_points", height)) != 0)
+        if (json_array_append_new(sizes, json_pack("{s:i,s:f,s:f}", "page", i + 1, "width_points",
+                                                   width, "height_points", height)) != 0)
             rc = fpi_media_no_memory(err);
     }
     return rc;
@@ -197,9 +201,11 @@ static json_t *permissions(PopplerDocument *d)
 {
     PopplerPermissions p = poppler_document_get_permissions(d);
 
-    return json_pack("{s:b,s:b,s:b,s:b,s:b}", "print", (p & POPPLER_PERMISSIONS_OK_TO_PRINT) != 0, "modify",
-                     (p & POPPLER_PERMISSIONS_OK_TO_MODIFY) != 0, "copy", (p & POPPLER_PERMISSIONS_OK_TO_COPY) != 0, "annotate",
-                     (p & POPPLER_PERMISSIONS_OK_TO_ADD_NOTES) != 0, "fill_forms", (p & POPPLER_PERMISSIONS_OK_TO_FILL_FORM) != 0);
+    return json_pack("{s:b,s:b,s:b,s:b,s:b}", "print", (p & POPPLER_PERMISSIONS_OK_TO_PRINT) != 0,
+                     "modify", (p & POPPLER_PERMISSIONS_OK_TO_MODIFY) != 0, "copy",
+                     (p & POPPLER_PERMISSIONS_OK_TO_COPY) != 0, "annotate",
+                     (p & POPPLER_PERMISSIONS_OK_TO_ADD_NOTES) != 0, "fill_forms",
+                     (p & POPPLER_PERMISSIONS_OK_TO_FILL_FORM) != 0);
 }
 
 static json_t *describe(const fpi_media_pdf *pdf, bool encrypted)
@@ -208,12 +214,15 @@ static json_t *describe(const fpi_media_pdf *pdf, bool encrypted)
     guint major = 0, minor = 0;
 
     poppler_document_get_pdf_version(d, &major, &minor);
-    return json_pack("{s:i,s:o,s:b,s:b,s:b,s:b,s:o}", "pages", pdf->page_count, "version", json_sprintf("%u.%u", major, minor),
-                     "encrypted", (int)encrypted, "linearized", poppler_document_is_linearized(d), "has_forms", (int)has_forms(pdf),
-                     "has_attachments", poppler_document_has_attachments(d), "permissions", permissions(d));
+    return json_pack("{s:i,s:o,s:b,s:b,s:b,s:b,s:o}", "pages", pdf->page_count, "version",
+                     json_sprintf("%u.%u", major, minor), "encrypted", (int)encrypted, "linearized",
+                     poppler_document_is_linearized(d), "has_forms", (int)has_forms(pdf),
+                     "has_attachments", poppler_document_has_attachments(d), "permissions",
+                     permissions(d));
 }
 
-fp_status fpi_media_pdf_info(fpi_media_run *run, const fpi_media_step *step, json_t **result, fp_error *err)
+fp_status fpi_media_pdf_info(fpi_media_run *run, const fpi_media_step *step, json_t **result,
+                             fp_error *err)
 {
     FPI_CLEANUP(json_t) facts = NULL;
     const fpi_media_pdf *pdf;
@@ -231,9 +240,11 @@ fp_status fpi_media_pdf_info(fpi_media_run *run, const fpi_media_step *step, jso
         return fpi_media_no_memory(err);
     rc = set_texts(facts, pdf->document, err);
     if (rc == FILEPROC_OK)
-        rc = set_time(facts, "created_at", poppler_document_get_creation_date_time(pdf->document), err);
+        rc = set_time(facts, "created_at", poppler_document_get_creation_date_time(pdf->document),
+                      err);
     if (rc == FILEPROC_OK)
-        rc = set_time(facts, "modified_at", poppler_document_get_modification_date_time(pdf->document), err);
+        rc = set_time(facts, "modified_at",
+                      poppler_document_get_modification_date_time(pdf->document), err);
     if (rc == FILEPROC_OK)
         rc = set_sizes(facts, pdf, err);
     if (rc == FILEPROC_OK)

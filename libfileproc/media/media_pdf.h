@@ -21,8 +21,9 @@ void fpi_media_pdf_free(fpi_media_pdf *pdf);
 fp_status fpi_media_pdf_of(fpi_media_run *run, const fpi_media_pdf **pdf, fp_error *err);
 
 /** The parameter "pages" (`standard` when absent), cut to limits.max_pages: *truncated says whether any were left out for that. */
-fp_status fpi_media_pdf_pages(fpi_media_run *run, const fpi_media_step *step, const char *standard, fpi_media_pages *pages, size_t *total,
-                              bool *truncated, fp_error *err);
+fp_status fpi_media_pdf_pages(fpi_media_run *run, const fpi_media_step *step, const char *standard,
+                              fpi_media_pages *pages, size_t *total, bool *truncated,
+                              fp_error *err);
 
 /** Whether the document says that it is encrypted; poppler tells only of those that it can't open. */
 fp_status fpi_media_pdf_is_encrypted(const fpi_media_run *run, bool *encrypted, fp_error *err);

@@ -48,14 +48,16 @@ static fp_status read_params(const json_t *params, rendering *r, fp_error *err)
 }
 
 /* Pages can be 200 inches wide, or more by a user unit: resolution gives way until the picture is within the limits. */
-static fp_status work_out_size(const rendering *r, double width, double height, uint64_t max_pixels, page_size *size, fp_error *err)
+static fp_status work_out_size(const rendering *r, double width, double height, uint64_t max_pixels,
+                               page_size *size, fp_error *err)
 {
     double scale = r->dpi / POINTS_PER_INCH, least = (double)max_pixels;
 
     if (!(width > 0 && height > 0 && width < 1e7 && height < 1e7))
         return fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED, "a page of the PDF has no size");
     if (r->box.width || r->box.height)
-        scale = fmin(r->box.width ? r->box.width / width : INFINITY, r->box.height ? r->box.height / height : INFINITY);
+        scale = fmin(r->box.width ? r->box.width / width : INFINITY,
+                     r->box.height ? r->box.height / height : INFINITY);
     scale = fmin(scale, 16383 / fmax(width, height));
     /* Sides are rounded up, by less than a pixel each. */
     if ((width * scale + 1) * (height * scale + 1) > least)
@@ -68,7 +70,8 @@ static fp_status work_out_size(const rendering *r, double width, double height, 
 
 static cairo_surface_t *draw(PopplerPage *page, const page_size *size)
 {
-    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, size->width, size->height);
+    cairo_surface_t *surface =
+        cairo_image_surface_create(CAIRO_FORMAT_RGB24, size->width, size->height);
     cairo_t *cairo = cairo_create(surface);
 
     cairo_set_source_rgb(cairo, 1, 1, 1);
@@ -89,8 +92,8 @@ static VipsImage *to_image(cairo_surface_t *surface, const page_size *size)
     double per_mm = size->scale * POINTS_PER_INCH / 25.4;
     uint8_t *to;
 
-    vips_image_init_fields(image, size->width, size->height, 3, VIPS_FORMAT_UCHAR, VIPS_CODING_NONE, VIPS_INTERPRETATION_sRGB, per_mm,
-                           per_mm);
+    vips_image_init_fields(image, size->width, size->height, 3, VIPS_FORMAT_UCHAR, VIPS_CODING_NONE,
+                           VIPS_INTERPRETATION_sRGB, per_mm, per_mm);
     if (!data || vips_image_write_prepare(image) != 0) {
         g_object_unref(image);
         return NULL;
@@ -108,8 +111,8 @@ static VipsImage *to_image(cairo_surface_t *surface, const page_size *size)
     return image;
 }
 
-static fp_status render_page(fpi_media_run *run, const rendering *r, PopplerPage *page, page_size *size, VipsImage **image,
-                             fp_error *err)
+static fp_status render_page(fpi_media_run *run, const rendering *r, PopplerPage *page,
+                             page_size *size, VipsImage **image, fp_error *err)
 {
     cairo_surface_t *surface;
     double width = 0, height = 0;
@@ -126,7 +129,8 @@ static fp_status render_page(fpi_media_run *run, const rendering *r, PopplerPage
     return *image ? FILEPROC_OK : fpi_media_no_memory(err);
 }
 
-static fp_status save_page(fpi_media_run *run, const rendering *r, int number, const page_size *size, VipsImage *image, fp_error *err)
+static fp_status save_page(fpi_media_run *run, const rendering *r, int number,
+                           const page_size *size, VipsImage *image, fp_error *err)
 {
     FPI_DISPOSE(fpi_media_output) out = FPI_MEDIA_OUTPUT_INIT;
     fp_status rc = fpi_media_output_open(&out, run, err);
@@ -134,10 +138,11 @@ static fp_status save_page(fpi_media_run *run, const rendering *r, int number, c
     if (rc == FILEPROC_OK)
         rc = fpi_media_image_save(image, &r->save, &out, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_media_output_done(&out, fpi_media_format_type(r->save.format), fpi_media_format_extension(r->save.format),
-                                   json_pack("{s:i,s:i,s:i,s:f}", "page", number, "width", size->width, "height", size->height, "dpi",
-                                             VIPS_RINT(size->scale * POINTS_PER_INCH * 100) / 100),
-                                   err);
+        rc = fpi_media_output_done(
+            &out, fpi_media_format_type(r->save.format), fpi_media_format_extension(r->save.format),
+            json_pack("{s:i,s:i,s:i,s:f}", "page", number, "width", size->width, "height",
+                      size->height, "dpi", VIPS_RINT(size->scale * POINTS_PER_INCH * 100) / 100),
+            err);
     return rc;
 }
 
@@ -150,13 +155,15 @@ static fp_status do_page(fpi_media_run *run, const rendering *r, int number, fp_
     fp_status rc;
 
     if (!page)
-        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED, "page %d of the PDF is damaged", number);
+        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED, "page %d of the PDF is damaged",
+                              number);
     rc = render_page(run, r, page, &size, &image, err);
     g_object_unref(page);
     return rc < 0 ? rc : save_page(run, r, number, &size, image, err);
 }
 
-fp_status fpi_media_pdf_render(fpi_media_run *run, const fpi_media_step *step, json_t **result, fp_error *err)
+fp_status fpi_media_pdf_render(fpi_media_run *run, const fpi_media_step *step, json_t **result,
+                               fp_error *err)
 {
     const fpi_media_pdf *pdf;
     fpi_media_pages pages;

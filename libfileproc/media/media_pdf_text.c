@@ -67,7 +67,8 @@ static bool write_page(fpi_media_output *out, int number, const char *text, bool
     FPI_CLEANUP(json_t) page = json_pack("{s:i,s:s}", "page", number, "text", text);
     const fp_context *ctx = out->run->helper->ctx;
     char *line = page ? fpi_json_text(ctx, page) : NULL;
-    bool ok = line && (first || fpi_media_output_write(out, ",\n", 2)) && fpi_media_output_write(out, line, strlen(line));
+    bool ok = line && (first || fpi_media_output_write(out, ",\n", 2)) &&
+              fpi_media_output_write(out, line, strlen(line));
 
     fpi_free(&ctx->a, line);
     return ok;
@@ -87,8 +88,8 @@ static char *text_of_page(const fpi_media_pdf *pdf, int number)
     return text;
 }
 
-static fp_status write_pages(const fpi_media_pdf *pdf, const fpi_media_pages *pages, size_t total, fpi_media_output *out,
-                             text_total *t, fp_error *err)
+static fp_status write_pages(const fpi_media_pdf *pdf, const fpi_media_pages *pages, size_t total,
+                             fpi_media_output *out, text_total *t, fp_error *err)
 {
     bool ok = fpi_media_output_write(out, "{\"pages\":[", 10);
 
@@ -107,7 +108,8 @@ static fp_status write_pages(const fpi_media_pdf *pdf, const fpi_media_pages *pa
     return out->failed ? fpi_media_output_failure(out, err) : fpi_media_no_memory(err);
 }
 
-static fp_status write_text(fpi_media_run *run, const fpi_media_pages *pages, size_t total, text_total *t, fp_error *err)
+static fp_status write_text(fpi_media_run *run, const fpi_media_pages *pages, size_t total,
+                            text_total *t, fp_error *err)
 {
     FPI_DISPOSE(fpi_media_output) out = FPI_MEDIA_OUTPUT_INIT;
     fp_status rc = fpi_media_output_open(&out, run, err);
@@ -116,11 +118,14 @@ static fp_status write_text(fpi_media_run *run, const fpi_media_pages *pages, si
         rc = write_pages(run->pdf, pages, total, &out, t, err);
     if (rc == FILEPROC_OK)
         rc = fpi_media_output_done(&out, "application/json", "json",
-                                   json_pack("{s:I,s:I}", "pages", (json_int_t)total, "characters", (json_int_t)t->characters), err);
+                                   json_pack("{s:I,s:I}", "pages", (json_int_t)total, "characters",
+                                             (json_int_t)t->characters),
+                                   err);
     return rc;
 }
 
-fp_status fpi_media_pdf_text(fpi_media_run *run, const fpi_media_step *step, json_t **result, fp_error *err)
+fp_status fpi_media_pdf_text(fpi_media_run *run, const fpi_media_step *step, json_t **result,
+                             fp_error *err)
 {
     text_total t = { 0 };
     const fpi_media_pdf *pdf;
@@ -137,8 +142,9 @@ fp_status fpi_media_pdf_text(fpi_media_run *run, const fpi_media_step *step, jso
     t.excerpt = g_string_new(NULL);
     rc = write_text(run, &pages, total, &t, err);
     if (rc == FILEPROC_OK)
-        *result = json_pack("{s:I,s:I,s:I,s:s,s:b}", "pages", (json_int_t)total, "characters", (json_int_t)t.characters, "words",
-                            (json_int_t)t.words, "excerpt", t.excerpt->str, "truncated", (int)truncated);
+        *result = json_pack("{s:I,s:I,s:I,s:s,s:b}", "pages", (json_int_t)total, "characters",
+                            (json_int_t)t.characters, "words", (json_int_t)t.words, "excerpt",
+                            t.excerpt->str, "truncated", (int)truncated);
     g_string_free(t.excerpt, TRUE);
     return rc == FILEPROC_OK && !*result ? fpi_media_no_memory(err) : rc;
 }

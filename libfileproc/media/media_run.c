@@ -58,7 +58,8 @@ static fp_status read_steps(fpi_media_run *run, fp_error *err)
 
         step->operation = json_string_value(json_object_get(j, "operation"));
         step->params = json_object_get(j, "params");
-        if (!json_is_integer(number) || !step->operation || (step->params && !json_is_object(step->params)))
+        if (!json_is_integer(number) || !step->operation ||
+            (step->params && !json_is_object(step->params)))
             return bad_request(err, "step");
         step->number = json_integer_value(number);
     }
@@ -86,7 +87,8 @@ static fp_status read_request(fpi_media_run *run, fp_error *err)
     return rc < 0 ? rc : read_steps(run, err);
 }
 
-fp_status fpi_media_input_read(const fpi_media_run *run, uint64_t offset, void *buf, size_t size, size_t *got, fp_error *err)
+fp_status fpi_media_input_read(const fpi_media_run *run, uint64_t offset, void *buf, size_t size,
+                               size_t *got, fp_error *err)
 {
     char *at = buf;
 
@@ -111,9 +113,11 @@ static void allow_cpu_time(const fpi_media_helper *helper)
     struct rusage used;
     struct rlimit limit;
 
-    if (helper->cpu_seconds == 0 || getrusage(RUSAGE_SELF, &used) != 0 || getrlimit(RLIMIT_CPU, &limit) != 0)
+    if (helper->cpu_seconds == 0 || getrusage(RUSAGE_SELF, &used) != 0 ||
+        getrlimit(RLIMIT_CPU, &limit) != 0)
         return;
-    limit.rlim_cur = (rlim_t)used.ru_utime.tv_sec + (rlim_t)used.ru_stime.tv_sec + 1 + helper->cpu_seconds;
+    limit.rlim_cur =
+        (rlim_t)used.ru_utime.tv_sec + (rlim_t)used.ru_stime.tv_sec + 1 + helper->cpu_seconds;
     if (limit.rlim_cur > limit.rlim_max)
         limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_CPU, &limit);
@@ -147,8 +151,9 @@ static fp_status send_error(fpi_media_run *run, const fp_error *failure, fp_erro
     json_int_t step = run->current < run->step_count ? run->steps[run->current].number : 0;
 
     return fpi_media_send(&run->helper->channel,
-                          json_pack("{s:s,s:I,s:I,s:s,s:s,s:b}", "type", "error", "id", run->id, "step", step, "code", error_code(failure),
-                                    "detail", failure->message, "permanent", permanent),
+                          json_pack("{s:s,s:I,s:I,s:s,s:s,s:b}", "type", "error", "id", run->id,
+                                    "step", step, "code", error_code(failure), "detail",
+                                    failure->message, "permanent", permanent),
                           err);
 }
 
@@ -160,16 +165,18 @@ static fp_status do_step(fpi_media_run *run, fp_error *err)
     fp_status rc;
 
     if (!operation)
-        return fpi_media_fail(err, FILEPROC_REASON_OPERATION_UNKNOWN, "there is no operation %.64s", step->operation);
+        return fpi_media_fail(err, FILEPROC_REASON_OPERATION_UNKNOWN, "there is no operation %.64s",
+                              step->operation);
     rc = operation(run, step, &result, err);
     if (rc < 0)
         return rc;
     rc = fpi_media_send(&run->helper->channel,
-                        json_pack("{s:s,s:I,s:I,s:o}", "type", "step", "id", run->id, "step", step->number, "result",
-                                  fpi_steal(&result)),
+                        json_pack("{s:s,s:I,s:I,s:o}", "type", "step", "id", run->id, "step",
+                                  step->number, "result", fpi_steal(&result)),
                         err);
     if (rc == FILEPROC_ERR_QUOTA)
-        return fpi_media_fail(err, FILEPROC_REASON_OUTPUT_TOO_LARGE, "the result of %s is too large", step->operation);
+        return fpi_media_fail(err, FILEPROC_REASON_OUTPUT_TOO_LARGE,
+                              "the result of %s is too large", step->operation);
     return rc;
 }
 
@@ -202,7 +209,8 @@ static fp_status send_done(fpi_media_run *run, fp_error *err)
                           err);
 }
 
-fp_status fpi_media_run_request(fpi_media_helper *helper, json_t *request, int input_fd, fp_error *err)
+fp_status fpi_media_run_request(fpi_media_helper *helper, json_t *request, int input_fd,
+                                fp_error *err)
 {
     fpi_media_run run = { .helper = helper, .request = request, .input_fd = input_fd };
     fp_error failure = { 0 };

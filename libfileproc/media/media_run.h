@@ -54,16 +54,19 @@ typedef struct fpi_media_run {
 } fpi_media_run;
 
 /** Does one step and makes its result, a new JSON object. */
-typedef fp_status (*fpi_media_operation)(fpi_media_run *run, const fpi_media_step *step, json_t **result, fp_error *err);
+typedef fp_status (*fpi_media_operation)(fpi_media_run *run, const fpi_media_step *step,
+                                         json_t **result, fp_error *err);
 
 /** NULL for an unknown name. */
 fpi_media_operation fpi_media_operation_find(const char *name);
 
 /** Does a whole run: takes the request, closes the descriptor, tells the library everything. A failure means that the library
  *  can't be talked to any more; a failed step is not one. */
-fp_status fpi_media_run_request(fpi_media_helper *helper, json_t *request, int input_fd, fp_error *err);
+fp_status fpi_media_run_request(fpi_media_helper *helper, json_t *request, int input_fd,
+                                fp_error *err);
 
 /** size bytes at offset, fewer only at the end of the input. IO when the disk fails. */
-fp_status fpi_media_input_read(const fpi_media_run *run, uint64_t offset, void *buf, size_t size, size_t *got, fp_error *err);
+fp_status fpi_media_input_read(const fpi_media_run *run, uint64_t offset, void *buf, size_t size,
+                               size_t *got, fp_error *err);
 
 #endif

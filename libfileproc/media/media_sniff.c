@@ -97,15 +97,18 @@ fp_status fpi_media_unreadable(fpi_media_run *run, const char *readable, fp_erro
     if (run->input_size == 0)
         return fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED, "the file is empty");
     if (fpi_media_list_match(readable, run->detected_type))
-        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED, "the %s file is damaged at its beginning", run->detected_type);
+        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_DAMAGED,
+                              "the %s file is damaged at its beginning", run->detected_type);
     if (run->declared_type[0] && strcmp(run->declared_type, run->detected_type) != 0)
-        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TYPE_MISMATCH, "declared %.80s, but the content is %.80s",
-                              run->declared_type, run->detected_type);
+        return fpi_media_fail(err, FILEPROC_REASON_MEDIA_TYPE_MISMATCH,
+                              "declared %.80s, but the content is %.80s", run->declared_type,
+                              run->detected_type);
     return fpi_media_fail(err, FILEPROC_REASON_MEDIA_UNSUPPORTED, "%s can't read %.80s",
                           run->steps[run->current].operation, run->detected_type);
 }
 
-fp_status fpi_media_file_type(fpi_media_run *run, const fpi_media_step *step, json_t **result, fp_error *err)
+fp_status fpi_media_file_type(fpi_media_run *run, const fpi_media_step *step, json_t **result,
+                              fp_error *err)
 {
     sniffed s;
     fp_status rc = sniff(run, &s, err);
@@ -117,5 +120,6 @@ fp_status fpi_media_file_type(fpi_media_run *run, const fpi_media_step *step, js
     *result = json_pack("{s:s,s:s}", "mime_type", s.type, "description", s.description);
     if (!*result)
         return fpi_media_no_memory(err);
-    return s.charset[0] ? fpi_media_set(*result, "charset", json_string(s.charset), err) : FILEPROC_OK;
+    return s.charset[0] ? fpi_media_set(*result, "charset", json_string(s.charset), err)
+                        : FILEPROC_OK;
 }

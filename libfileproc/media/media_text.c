@@ -40,7 +40,8 @@ static fp_status reader_init(reader *r, fpi_media_run *run, fp_error *err)
     return r->bytes && r->characters ? FILEPROC_OK : fpi_media_no_memory(err);
 }
 
-static fp_status guess_encoding(reader *r, fpi_media_encoding *encoding, size_t *mark, fp_error *err)
+static fp_status guess_encoding(reader *r, fpi_media_encoding *encoding, size_t *mark,
+                                fp_error *err)
 {
     fpi_media_encoding_guess guess = { 0 };
     uint64_t offset = 0;
@@ -69,7 +70,8 @@ static void end_line(counts *c)
 /* ASCII goes the short way: GLib's tables cost more than the rest. */
 static bool is_space(uint32_t character)
 {
-    return character < 0x80 ? character == ' ' || (character >= '\t' && character <= '\r') : g_unichar_isspace(character);
+    return character < 0x80 ? character == ' ' || (character >= '\t' && character <= '\r')
+                            : g_unichar_isspace(character);
 }
 
 static void count(counts *c, const uint32_t *text, size_t size)
@@ -98,12 +100,14 @@ static void count(counts *c, const uint32_t *text, size_t size)
 
 static bool is_csv(const fpi_media_run *run)
 {
-    return strcmp(run->declared_type, "text/csv") == 0 || strcmp(run->declared_type, "application/csv") == 0 ||
+    return strcmp(run->declared_type, "text/csv") == 0 ||
+           strcmp(run->declared_type, "application/csv") == 0 ||
            strcmp(run->declared_type, "text/tab-separated-values") == 0;
 }
 
 /* The second reading; csv is NULL for what is no table. */
-static fp_status count_all(reader *r, fpi_media_encoding encoding, size_t mark, counts *c, fpi_media_csv *csv, fp_error *err)
+static fp_status count_all(reader *r, fpi_media_encoding encoding, size_t mark, counts *c,
+                           fpi_media_csv *csv, fp_error *err)
 {
     fpi_media_decoder decoder = { .encoding = encoding };
     uint64_t offset = mark;
@@ -138,11 +142,14 @@ static const char *line_ending(const counts *c)
     return kinds == 0 ? "none" : kinds > 1 ? "mixed" : c->lf ? "lf" : c->crlf ? "crlf" : "cr";
 }
 
-static json_t *describe(const fpi_media_run *run, fpi_media_encoding encoding, size_t mark, const counts *c)
+static json_t *describe(const fpi_media_run *run, fpi_media_encoding encoding, size_t mark,
+                        const counts *c)
 {
-    return json_pack("{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:s}", "encoding", fpi_media_encoding_name(encoding), "byte_order_mark", mark > 0,
-                     "bytes", (json_int_t)run->input_size, "characters", (json_int_t)c->characters, "words", (json_int_t)c->words,
-                     "lines", (json_int_t)c->lines, "longest_line", (json_int_t)c->longest_line, "line_ending", line_ending(c));
+    return json_pack("{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:s}", "encoding",
+                     fpi_media_encoding_name(encoding), "byte_order_mark", mark > 0, "bytes",
+                     (json_int_t)run->input_size, "characters", (json_int_t)c->characters, "words",
+                     (json_int_t)c->words, "lines", (json_int_t)c->lines, "longest_line",
+                     (json_int_t)c->longest_line, "line_ending", line_ending(c));
 }
 
 static json_t *describe_csv(const fpi_media_csv *csv)
@@ -153,9 +160,10 @@ static json_t *describe_csv(const fpi_media_csv *csv)
 
     for (uint32_t i = 0; names && header && i < csv->columns && i < FPI_MEDIA_CSV_NAMES_MAX; i++)
         json_array_append_new(names, fpi_media_json_text(csv->names[i], FPI_MEDIA_CSV_NAME_SIZE));
-    return json_pack("{s:s,s:I,s:I,s:I,s:b,s:o}", "delimiter", delimiter, "columns", (json_int_t)csv->columns, "rows",
-                     (json_int_t)(csv->rows - (header ? 1 : 0)), "irregular_rows", (json_int_t)csv->ragged, "has_header", (int)header,
-                     "header", names);
+    return json_pack("{s:s,s:I,s:I,s:I,s:b,s:o}", "delimiter", delimiter, "columns",
+                     (json_int_t)csv->columns, "rows", (json_int_t)(csv->rows - (header ? 1 : 0)),
+                     "irregular_rows", (json_int_t)csv->ragged, "has_header", (int)header, "header",
+                     names);
 }
 
 /* Bytes that are no text. When they are known to be a picture or an archive, the step fails; else their number is all there is to say. */
@@ -192,7 +200,8 @@ static fp_status stats(reader *r, json_t **result, fp_error *err)
     return is_csv(r->run) ? fpi_media_set(*result, "csv", describe_csv(&csv), err) : FILEPROC_OK;
 }
 
-fp_status fpi_media_text_stats(fpi_media_run *run, const fpi_media_step *step, json_t **result, fp_error *err)
+fp_status fpi_media_text_stats(fpi_media_run *run, const fpi_media_step *step, json_t **result,
+                               fp_error *err)
 {
     reader r = { 0 };
     fp_status rc;

@@ -8,7 +8,8 @@
 
 const char *fpi_media_encoding_name(fpi_media_encoding encoding)
 {
-    static const char *const names[] = { "us-ascii", "utf-8", "utf-16le", "utf-16be", "iso-8859-1", "binary" };
+    static const char *const names[] = { "us-ascii", "utf-8",      "utf-16le",
+                                         "utf-16be", "iso-8859-1", "binary" };
 
     return names[encoding];
 }
@@ -16,7 +17,9 @@ const char *fpi_media_encoding_name(fpi_media_encoding encoding)
 /* Tab, line feed, form feed, carriage return, escape (of terminals) and backspace are found in texts. */
 static bool is_odd_control(uint8_t c)
 {
-    return (c < 0x20 && c != '\t' && c != '\n' && c != '\f' && c != '\r' && c != 0x1B && c != '\b' && c != '\v') || c == 0x7F;
+    return (c < 0x20 && c != '\t' && c != '\n' && c != '\f' && c != '\r' && c != 0x1B &&
+            c != '\b' && c != '\v') ||
+           c == 0x7F;
 }
 
 /* How many bytes follow a first byte, and what the second may be (RFC 3629). */
@@ -142,7 +145,10 @@ static size_t decode_utf16(fpi_media_decoder *d, const uint8_t *data, size_t siz
             continue;
         }
         d->missing = 0;
-        count += take_unit(d, d->encoding == FPI_MEDIA_UTF16LE ? d->value | (uint32_t)data[i] << 8 : d->value << 8 | data[i], out + count);
+        count += take_unit(d,
+                           d->encoding == FPI_MEDIA_UTF16LE ? d->value | (uint32_t)data[i] << 8
+                                                            : d->value << 8 | data[i],
+                           out + count);
     }
     return count;
 }

@@ -24,10 +24,10 @@ typedef struct fpi_media_encoding_guess {
     uint64_t bytes;
     uint64_t controls; /* that no text has */
     uint64_t nuls;
-    uint32_t state;    /* of an unfinished UTF-8 character: bytes to come and the range of the next */
+    uint32_t state; /* of an unfinished UTF-8 character: bytes to come and the range of the next */
     uint8_t next_low, next_high;
-    bool high;         /* a byte above 127 was seen */
-    bool broken;       /* no UTF-8 */
+    bool high;   /* a byte above 127 was seen */
+    bool broken; /* no UTF-8 */
     uint8_t head[4];
 } fpi_media_encoding_guess;
 

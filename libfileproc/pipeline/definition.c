@@ -9,13 +9,14 @@
 
 #define NAME_MAX_SIZE 40u
 
-#define WRONG(err, place, ...) fpi_place_error(err, FILEPROC_REASON_PIPELINE_INVALID, place, __VA_ARGS__)
+#define WRONG(err, place, ...)                                                                     \
+    fpi_place_error(err, FILEPROC_REASON_PIPELINE_INVALID, place, __VA_ARGS__)
 
 /* What of a pipeline a schema can say. */
 #define STEPS                                                                                      \
-    "\"steps\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"type\":\"object\","  \
-    "\"required\":[\"operation\"],\"properties\":{\"name\":{\"type\":\"string\"},\"operation\":"     \
-    "{\"type\":\"string\"},\"params\":{\"type\":\"object\",\"additionalProperties\":true,"            \
+    "\"steps\":{\"type\":\"array\",\"minItems\":1,\"maxItems\":50,\"items\":{\"type\":\"object\"," \
+    "\"required\":[\"operation\"],\"properties\":{\"name\":{\"type\":\"string\"},\"operation\":"   \
+    "{\"type\":\"string\"},\"params\":{\"type\":\"object\",\"additionalProperties\":true,"         \
     "\"default\":{}}}}}"
 #define NAME "\"name\":{\"type\":\"string\"}"
 #define ACCEPTS                                                                                    \

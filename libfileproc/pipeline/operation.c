@@ -51,17 +51,19 @@ static bool accepts_valid(const char *accepts)
 static fp_status check_names(const fpi_operation *op, fp_error *err)
 {
     if (!name_valid(op->name))
-        return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_PIPELINE_INVALID,
-                                "operation %.64s: a name is noun.verb in [a-z0-9_], at most %u characters",
-                                op->name, NAME_MAX_SIZE);
+        return fp_error_reasonf(
+            err, FILEPROC_ERR_INVALID, FILEPROC_REASON_PIPELINE_INVALID,
+            "operation %.64s: a name is noun.verb in [a-z0-9_], at most %u characters", op->name,
+            NAME_MAX_SIZE);
     if (!accepts_valid(op->accepts))
-        return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_PIPELINE_INVALID,
-                                "operation %s: accepts must be media types in lower case, with commas between",
-                                op->name);
+        return fp_error_reasonf(
+            err, FILEPROC_ERR_INVALID, FILEPROC_REASON_PIPELINE_INVALID,
+            "operation %s: accepts must be media types in lower case, with commas between",
+            op->name);
     if (op->info_key && !info_key_valid(op->info_key))
         return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_PIPELINE_INVALID,
-                                "operation %s: info_key must be 1 to %u characters of [a-z0-9_]", op->name,
-                                INFO_KEY_MAX_SIZE);
+                                "operation %s: info_key must be 1 to %u characters of [a-z0-9_]",
+                                op->name, INFO_KEY_MAX_SIZE);
     return FILEPROC_OK;
 }
 
@@ -76,8 +78,8 @@ static fp_status parse_schema(const char *name, const char *text, json_t **out, 
     fp_status rc;
 
     if (strlen(text) > PARAMETERS_MAX_SIZE)
-        return fpi_place_error(err, FILEPROC_REASON_PIPELINE_INVALID, &place, "must have at most %u bytes",
-                               PARAMETERS_MAX_SIZE);
+        return fpi_place_error(err, FILEPROC_REASON_PIPELINE_INVALID, &place,
+                               "must have at most %u bytes", PARAMETERS_MAX_SIZE);
     rc = fpi_json_parse(text, strlen(text), name, &schema, err);
     if (rc == FILEPROC_OK)
         rc = fpi_schema_check(schema, &place, err);
@@ -85,7 +87,8 @@ static fp_status parse_schema(const char *name, const char *text, json_t **out, 
         return rc;
     type = json_object_get(schema, "type");
     if (!json_is_string(type) || strcmp(json_string_value(type), "object") != 0)
-        return fpi_place_error(err, FILEPROC_REASON_PIPELINE_INVALID, &place, "type must be \"object\"");
+        return fpi_place_error(err, FILEPROC_REASON_PIPELINE_INVALID, &place,
+                               "type must be \"object\"");
     *out = fpi_steal(&schema);
     return FILEPROC_OK;
 }
@@ -193,7 +196,8 @@ json_t *fpi_operation_describe(const fpi_operation *op)
     if (fpi_json_set(object, "name", json_string(op->name), NULL) < 0 ||
         fpi_json_set(object, "accepts", describe_accepts(op->accepts), NULL) < 0 ||
         fpi_json_set(object, "parameters", json_incref(op->schema), NULL) < 0 ||
-        fpi_json_set(object, "runs_in", json_string(op->embedded ? "process" : "helper"), NULL) < 0 ||
+        fpi_json_set(object, "runs_in", json_string(op->embedded ? "process" : "helper"), NULL) <
+            0 ||
         fpi_json_set(object, "info_key", fpi_json_string(op->info_key), NULL) < 0)
         return NULL;
     return fpi_steal(&object);

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include <fileproc/driver/operation.h>
+#include <fileproc/driver/operation_driver.h>
 
 #include "core/json.h"
 
@@ -13,7 +13,7 @@
 typedef struct fpi_operation {
     const char *name;
     const char *accepts;
-    const char *info_key; /* or NULL */
+    const char *info_key;         /* or NULL */
     const fp_operation *embedded; /* NULL: runs in the helper */
     json_t *schema;
 } fpi_operation;

@@ -4,7 +4,8 @@
 
 /* What libvips decodes with its own, well-tested loaders. SVG, PDF, JPEG 2000, JPEG XL and whatever ImageMagick reads are left out
  * on purpose: see "untrusted" in docs/internals/media-helper.md. */
-#define IMAGES "image/jpeg,image/png,image/webp,image/avif,image/gif,image/tiff,image/heic,image/heif"
+#define IMAGES                                                                                     \
+    "image/jpeg,image/png,image/webp,image/avif,image/gif,image/tiff,image/heic,image/heif"
 #define PDFS "application/pdf,application/x-pdf"
 #define TEXTS                                                                                      \
     "text/*,application/json,application/x-ndjson,application/ld+json,application/geo+json,"       \
@@ -33,8 +34,7 @@
 #define INTEGER_OR(name, low, high, standard)                                                      \
     "\"" name "\":{\"type\":\"integer\",\"minimum\":" #low ",\"maximum\":" #high                   \
     ",\"default\":" #standard "}"
-#define BOOLEAN_OR(name, standard)                                                                 \
-    "\"" name "\":{\"type\":\"boolean\",\"default\":" #standard "}"
+#define BOOLEAN_OR(name, standard) "\"" name "\":{\"type\":\"boolean\",\"default\":" #standard "}"
 #define TEXT_OR(name, shortest, longest, standard)                                                 \
     "\"" name "\":{\"type\":\"string\",\"minLength\":" #shortest ",\"maxLength\":" #longest        \
     ",\"default\":\"" standard "\"}"
@@ -46,9 +46,9 @@
 #define PAGE_FORMATS "\"webp\",\"png\",\"jpeg\""
 /* What all that writes pictures has in common. */
 #define SAVING                                                                                     \
-    INTEGER_OR("quality", 1, 100, 80) "," BOOLEAN_OR("lossless", false) ","                        \
-    BOOLEAN_OR("keep_icc", true) "," TEXT_OR("background", 4, 7, "#ffffff") ","                    \
-    CHOICE_OR("frames", "\"first\",\"all\"", "first")
+    INTEGER_OR("quality", 1, 100, 80)                                                              \
+    "," BOOLEAN_OR("lossless", false) "," BOOLEAN_OR("keep_icc", true) "," TEXT_OR(                \
+        "background", 4, 7, "#ffffff") "," CHOICE_OR("frames", "\"first\",\"all\"", "first")
 #define BOX INTEGER("width", 1, 16384) "," INTEGER("height", 1, 16384)
 
 const fpi_builtin_operation fpi_builtin_operations[] = {
@@ -59,16 +59,17 @@ const fpi_builtin_operation fpi_builtin_operations[] = {
     { "image.info", IMAGES, OBJECT(""), "image" },
     /* Without format the input's own is kept where it can be written. width or height must be there. */
     { "image.resize", IMAGES,
-      OBJECT(BOX ","
-             CHOICE_OR("fit", "\"inside\",\"cover\",\"fill\"", "inside") ","
-             CHOICE_OR("crop", "\"centre\",\"attention\",\"entropy\"", "centre") ","
-             BOOLEAN_OR("enlarge", false) "," CHOICE("format", IMAGE_FORMATS) "," SAVING),
+      OBJECT(BOX "," CHOICE_OR("fit", "\"inside\",\"cover\",\"fill\"", "inside") "," CHOICE_OR(
+          "crop", "\"centre\",\"attention\",\"entropy\"",
+          "centre") "," BOOLEAN_OR("enlarge", false) "," CHOICE("format",
+                                                                IMAGE_FORMATS) "," SAVING),
       NULL },
     { "pdf.info", PDFS, OBJECT(""), "pdf" },
     /* With width or height the page is fitted into that box, and dpi doesn't count. */
     { "pdf.render", PDFS,
-      OBJECT(TEXT_OR("pages", 1, 1000, "1") "," INTEGER_OR("dpi", 1, 1200, 150) "," BOX ","
-             CHOICE_OR("format", PAGE_FORMATS, "webp") "," INTEGER_OR("quality", 1, 100, 80)),
+      OBJECT(
+          TEXT_OR("pages", 1, 1000, "1") "," INTEGER_OR("dpi", 1, 1200, 150) "," BOX "," CHOICE_OR(
+              "format", PAGE_FORMATS, "webp") "," INTEGER_OR("quality", 1, 100, 80)),
       NULL },
     { "pdf.text", PDFS, OBJECT(TEXT_OR("pages", 1, 1000, "all")), "text" },
     { "text.stats", TEXTS, OBJECT(""), "text" },

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-/** One operation of fileproc-media. The members mean what they mean in fp_operation (fileproc/driver/operation.h). */
+/** One operation of fileproc-media. The members mean what they mean in fp_operation (fileproc/driver/operation_driver.h). */
 typedef struct fpi_builtin_operation {
     const char *name;
     const char *accepts;

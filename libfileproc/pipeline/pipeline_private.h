@@ -14,8 +14,8 @@ struct fp_pipelines {
     char *helper_path;
     char *temporary_folder;
     fpi_operations ops;
-    json_t *definitions;    /* array of completed definitions; those of the options come first */
-    size_t own_count;       /* how many of them are the options' */
+    json_t *definitions; /* array of completed definitions; those of the options come first */
+    size_t own_count;    /* how many of them are the options' */
 };
 
 FPI_DEFINE_CLEANUP(fp_pipelines, fp_pipelines_free)

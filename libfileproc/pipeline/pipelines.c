@@ -182,8 +182,8 @@ static fpi_media_match accepts(const json_t *definition, const char *type)
     size_t i;
 
     json_array_foreach(json_object_get(definition, "accepts"), i, pattern) {
-        fpi_media_match match = fpi_media_pattern_match(json_string_value(pattern),
-                                                        json_string_length(pattern), type);
+        fpi_media_match match =
+            fpi_media_pattern_match(json_string_value(pattern), json_string_length(pattern), type);
 
         best = match > best ? match : best;
     }
@@ -253,14 +253,16 @@ static fp_status check_type(fp_pipelines *pls, const json_t *definition, const c
 }
 
 /* As a job keeps it: for which types it is a default doesn't matter any more. */
-static fp_status append_resolved(fp_pipelines *pls, const json_t *definition, fp_buf *out, fp_error *err)
+static fp_status append_resolved(fp_pipelines *pls, const json_t *definition, fp_buf *out,
+                                 fp_error *err)
 {
     FPI_CLEANUP(json_t) resolved = json_object();
     fp_status rc;
 
     rc = fpi_json_set(resolved, "name", json_incref(json_object_get(definition, "name")), err);
     if (rc == FILEPROC_OK)
-        rc = fpi_json_set(resolved, "steps", json_incref(json_object_get(definition, "steps")), err);
+        rc =
+            fpi_json_set(resolved, "steps", json_incref(json_object_get(definition, "steps")), err);
     if (rc == FILEPROC_OK)
         rc = fpi_json_dump(pls->ctx, resolved, out, err);
     return rc;

@@ -53,7 +53,8 @@ void fpi_place_text(const fpi_place *place, char out[FPI_PLACE_SIZE])
     }
 }
 
-fp_status fpi_place_error(fp_error *err, int32_t reason, const fpi_place *place, const char *fmt, ...)
+fp_status fpi_place_error(fp_error *err, int32_t reason, const fpi_place *place, const char *fmt,
+                          ...)
 {
     char where[FPI_PLACE_SIZE], what[160];
     va_list args;
@@ -62,6 +63,6 @@ fp_status fpi_place_error(fp_error *err, int32_t reason, const fpi_place *place,
     va_start(args, fmt);
     vsnprintf(what, sizeof(what), fmt, args);
     va_end(args);
-    return fp_error_reasonf(err, FILEPROC_ERR_INVALID, reason, "%s%s%s", where, where[0] ? ": " : "",
-                            what);
+    return fp_error_reasonf(err, FILEPROC_ERR_INVALID, reason, "%s%s%s", where,
+                            where[0] ? ": " : "", what);
 }

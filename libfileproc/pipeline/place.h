@@ -16,7 +16,10 @@ typedef struct fpi_place {
     size_t index;
 } fpi_place;
 
-#define FPI_PLACE_ROOT { NULL, NULL, 0 }
+#define FPI_PLACE_ROOT                                                                             \
+    {                                                                                              \
+        NULL, NULL, 0                                                                              \
+    }
 
 static inline fpi_place fpi_place_member(const fpi_place *parent, const char *key)
 {
@@ -32,7 +35,7 @@ static inline fpi_place fpi_place_element(const fpi_place *parent, size_t index)
 void fpi_place_text(const fpi_place *place, char out[FPI_PLACE_SIZE]);
 
 /** INVALID with the reason; the message is "place: what's wrong". */
-fp_status fpi_place_error(fp_error *err, int32_t reason, const fpi_place *place, const char *fmt, ...)
-    FILEPROC_PRINTF(4, 5);
+fp_status fpi_place_error(fp_error *err, int32_t reason, const fpi_place *place, const char *fmt,
+                          ...) FILEPROC_PRINTF(4, 5);
 
 #endif

@@ -10,7 +10,8 @@
 /* Beyond this a double skips integers. */
 #define EXACT_DOUBLE 9007199254740992.0
 
-#define WRONG(err, place, ...) fpi_place_error(err, FILEPROC_REASON_PARAMETER_INVALID, place, __VA_ARGS__)
+#define WRONG(err, place, ...)                                                                     \
+    fpi_place_error(err, FILEPROC_REASON_PARAMETER_INVALID, place, __VA_ARGS__)
 
 static bool is_whole(const json_t *value)
 {
@@ -58,8 +59,8 @@ static bool wants_integer(const json_t *schema)
 
 static const char *with_article(const char *type)
 {
-    static const char *const names[] = { "an object", "an array", "a string", "an integer",
-                                         "a number",  "a boolean" };
+    static const char *const names[] = { "an object",  "an array", "a string",
+                                         "an integer", "a number", "a boolean" };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (strcmp(strchr(names[i], ' ') + 1, type) == 0)
@@ -146,7 +147,8 @@ static int compare(const json_t *value, const json_t *limit)
 static fp_status check_number(const json_t *schema, const json_t *value, const fpi_place *place,
                               fp_error *err)
 {
-    const json_t *low = json_object_get(schema, "minimum"), *high = json_object_get(schema, "maximum");
+    const json_t *low = json_object_get(schema, "minimum"),
+                 *high = json_object_get(schema, "maximum");
     char limit[48];
 
     if (low && compare(value, low) < 0) {
@@ -178,9 +180,11 @@ static fp_status check_count(const json_t *schema, size_t count, const char *con
     const json_t *high = json_object_get(schema, keywords[1]);
 
     if (low && (json_int_t)count < json_integer_value(low))
-        return WRONG(err, place, "must have at least %lld %s", (long long)json_integer_value(low), noun);
+        return WRONG(err, place, "must have at least %lld %s", (long long)json_integer_value(low),
+                     noun);
     if (high && (json_int_t)count > json_integer_value(high))
-        return WRONG(err, place, "must have at most %lld %s", (long long)json_integer_value(high), noun);
+        return WRONG(err, place, "must have at most %lld %s", (long long)json_integer_value(high),
+                     noun);
     return FILEPROC_OK;
 }
 
@@ -199,7 +203,8 @@ static fp_status apply_member(json_t *object, const char *key, const json_t *sch
     return rc;
 }
 
-static fp_status apply_items(const json_t *schema, json_t *array, const fpi_place *place, fp_error *err)
+static fp_status apply_items(const json_t *schema, json_t *array, const fpi_place *place,
+                             fp_error *err)
 {
     static const char *const keywords[] = { "minItems", "maxItems" };
     const json_t *items = json_object_get(schema, "items");
@@ -210,7 +215,8 @@ static fp_status apply_items(const json_t *schema, json_t *array, const fpi_plac
         FPI_CLEANUP(json_t) replacement = NULL;
 
         rc = apply(items, json_array_get(array, i), &replacement, &here, err);
-        if (rc == FILEPROC_OK && replacement && json_array_set_new(array, i, fpi_steal(&replacement)) != 0)
+        if (rc == FILEPROC_OK && replacement &&
+            json_array_set_new(array, i, fpi_steal(&replacement)) != 0)
             rc = fpi_no_memory(err);
     }
     return rc;
@@ -264,7 +270,8 @@ static fp_status apply_additional(const json_t *schema, json_t *object, const fp
 
     if (json_is_true(additional))
         return FILEPROC_OK;
-    json_object_foreach_safe(object, next, key, value) {
+    json_object_foreach_safe(object, next, key, value)
+    {
         fpi_place here = fpi_place_member(place, key);
 
         if (json_object_get(properties, key))
@@ -278,7 +285,8 @@ static fp_status apply_additional(const json_t *schema, json_t *object, const fp
     return FILEPROC_OK;
 }
 
-static fp_status apply_object(const json_t *schema, json_t *object, const fpi_place *place, fp_error *err)
+static fp_status apply_object(const json_t *schema, json_t *object, const fpi_place *place,
+                              fp_error *err)
 {
     json_t *properties = json_object_get(schema, "properties");
     fp_status rc = apply_additional(schema, object, place, err);
@@ -318,7 +326,8 @@ static fp_status apply(const json_t *schema, json_t *value, json_t **replacement
     return rc;
 }
 
-fp_status fpi_schema_apply(const json_t *schema, json_t *value, const fpi_place *place, fp_error *err)
+fp_status fpi_schema_apply(const json_t *schema, json_t *value, const fpi_place *place,
+                           fp_error *err)
 {
     FPI_CLEANUP(json_t) replacement = NULL; /* a root that is a number stays what it is */
 

@@ -17,6 +17,7 @@
 fp_status fpi_schema_check(json_t *schema, const fpi_place *place, fp_error *err);
 
 /** Checks value and writes the defaults into it. INVALID (parameter_invalid) names the place; value may be half completed then. */
-fp_status fpi_schema_apply(const json_t *schema, json_t *value, const fpi_place *place, fp_error *err);
+fp_status fpi_schema_apply(const json_t *schema, json_t *value, const fpi_place *place,
+                           fp_error *err);
 
 #endif

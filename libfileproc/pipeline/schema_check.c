@@ -5,7 +5,8 @@
 
 #include "pipeline/schema.h"
 
-#define WRONG(err, place, ...) fpi_place_error(err, FILEPROC_REASON_PIPELINE_INVALID, place, __VA_ARGS__)
+#define WRONG(err, place, ...)                                                                     \
+    fpi_place_error(err, FILEPROC_REASON_PIPELINE_INVALID, place, __VA_ARGS__)
 
 typedef fp_status (*keyword_check)(json_t *value, const fpi_place *place, fp_error *err);
 
@@ -28,7 +29,8 @@ static fp_status check_type(json_t *value, const fpi_place *place, fp_error *err
 
     json_array_foreach(value, i, one)
         good = good && is_type_name(one);
-    return good ? FILEPROC_OK : WRONG(err, place, "must be the name of a type, or a list of 1 to 4 of them");
+    return good ? FILEPROC_OK
+                : WRONG(err, place, "must be the name of a type, or a list of 1 to 4 of them");
 }
 
 static fp_status check_schemas(json_t *value, const fpi_place *place, fp_error *err)
@@ -67,7 +69,8 @@ static fp_status check_names(json_t *value, const fpi_place *place, fp_error *er
 
 static fp_status check_values(json_t *value, const fpi_place *place, fp_error *err)
 {
-    return json_array_size(value) > 0 ? FILEPROC_OK : WRONG(err, place, "must be an array of values");
+    return json_array_size(value) > 0 ? FILEPROC_OK
+                                      : WRONG(err, place, "must be an array of values");
 }
 
 static fp_status check_number(json_t *value, const fpi_place *place, fp_error *err)

@@ -10,8 +10,8 @@
 
 struct fp_assembly {
     fp_storage *st;
-    void *staged; /* the driver's */
-    pthread_mutex_t lock; /* of all below */
+    void *staged;          /* the driver's */
+    pthread_mutex_t lock;  /* of all below */
     pthread_cond_t calmer; /* a part is no longer busy, or a publication has ended */
     fpi_part_list parts;
     fp_part *open; /* those that fp_part_free() has not ended yet */
@@ -45,7 +45,8 @@ static fp_status on_stored_part(void *user_data, const fp_part_info *part, fp_er
         part->length > FPI_OBJECT_SIZE_MAX - part->offset ||
         part->note_size > FILEPROC_PART_NOTE_MAX ||
         fpi_part_list_overlaps(list, part->offset, part->length))
-        return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "the record of the parts contradicts itself");
+        return fp_error_setf(err, FILEPROC_ERR_CORRUPT,
+                             "the record of the parts contradicts itself");
     rc = fpi_part_list_promise(list, part->note_size, err);
     if (rc == FILEPROC_OK)
         fpi_part_list_add(list, part);
@@ -415,7 +416,8 @@ static fp_status begin_publication(fp_assembly *a, uint64_t size, fp_error *err)
         while (a->publishing)
             pthread_cond_wait(&a->calmer, &a->lock);
         if (!fpi_part_list_covers(&a->parts, size))
-            return fp_error_setf(err, FILEPROC_ERR_CONFLICT, "the parts don't cover the size exactly");
+            return fp_error_setf(err, FILEPROC_ERR_CONFLICT,
+                                 "the parts don't cover the size exactly");
         /* A writer that hangs must not change the object's bytes later on. */
         take_range(a, 0, FPI_OBJECT_SIZE_MAX, &waited);
     }

@@ -72,7 +72,8 @@ fp_status fp_storage_open(fp_context *ctx, const char *uri, const fp_storage_opt
     st->ctx = ctx;
     st->drv = find_driver(ctx, scheme);
     if (!st->drv)
-        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "no storage driver for the scheme %s", scheme);
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "no storage driver for the scheme %s",
+                             scheme);
     rc = st->drv->open(ctx, uri, &o, &st->self, err);
     if (rc < 0)
         return rc;
@@ -114,7 +115,8 @@ fp_status fp_storage_put(fp_storage *st, const char *key, const void *data, size
     if (rc == FILEPROC_OK)
         rc = fpi_uuid7(st->ctx, id, err);
     if (rc == FILEPROC_OK)
-        rc = fp_assembly_open(st, id, FILEPROC_ASSEMBLY_CREATE | FILEPROC_ASSEMBLY_TRANSIENT, &a, err);
+        rc = fp_assembly_open(st, id, FILEPROC_ASSEMBLY_CREATE | FILEPROC_ASSEMBLY_TRANSIENT, &a,
+                              err);
     if (rc == FILEPROC_OK && size)
         rc = write_one_part(a, data, size, err);
     if (rc == FILEPROC_OK)

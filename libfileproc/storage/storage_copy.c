@@ -84,8 +84,8 @@ static fp_status copy_checked(fp_storage *st, const char *key, int fd, void *buf
     if (rc < 0)
         return rc;
     copied = lseek(fd, 0, SEEK_CUR);
-    *same = before.size == after.size && before.modified_ms == after.modified_ms &&
-            copied >= 0 && (uint64_t)copied == after.size;
+    *same = before.size == after.size && before.modified_ms == after.modified_ms && copied >= 0 &&
+            (uint64_t)copied == after.size;
     return FILEPROC_OK;
 }
 

@@ -14,7 +14,8 @@ static fp_status check_uri(const fpi_uri *uri, fp_error *err)
     if (uri->user || uri->port || uri->query || (uri->host && uri->host[0]))
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "a file store is file:///absolute/folder");
     if (uri->path[0] != '/')
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the folder of a file store must be absolute");
+        return fp_error_setf(err, FILEPROC_ERR_INVALID,
+                             "the folder of a file store must be absolute");
     return FILEPROC_OK;
 }
 
@@ -137,8 +138,9 @@ static fp_status open_folders(fpi_file_store *s, char *path, fp_error *err)
     if (rc == FILEPROC_OK)
         rc = make_folder(root, "staging", O_RDONLY | O_NOFOLLOW, true, &s->staging_fd, err);
     if (rc == FILEPROC_OK && !same_device(s->objects_fd, s->staging_fd))
-        rc = fp_error_setf(err, FILEPROC_ERR_IO,
-                           "objects and staging of the storage folder are on different file systems");
+        rc = fp_error_setf(
+            err, FILEPROC_ERR_IO,
+            "objects and staging of the storage folder are on different file systems");
     return rc;
 }
 
@@ -175,7 +177,8 @@ int64_t fpi_file_modified_ms(const struct stat *st)
     return (int64_t)st->st_mtim.tv_sec * 1000 + st->st_mtim.tv_nsec / 1000000;
 }
 
-fp_status fpi_file_read_at(int fd, uint64_t offset, void *buf, size_t cap, size_t *got, fp_error *err)
+fp_status fpi_file_read_at(int fd, uint64_t offset, void *buf, size_t cap, size_t *got,
+                           fp_error *err)
 {
     char *at = buf;
     size_t done = 0;
@@ -247,7 +250,8 @@ static fp_status file_stat(void *self, const char *key, fp_storage_info *info, u
     return FILEPROC_OK;
 }
 
-static fp_status file_open_fd(void *self, const char *key, int32_t *out, uint32_t flags, fp_error *err)
+static fp_status file_open_fd(void *self, const char *key, int32_t *out, uint32_t flags,
+                              fp_error *err)
 {
     FPI_FD fd = -1;
     struct stat st;

@@ -17,7 +17,7 @@
 /** A folder of objects that is kept open, because publications need it. Counted; shared. */
 typedef struct fpi_folder {
     struct fpi_folder *next;
-    size_t refs;     /* one is the table's, while it is in there */
+    size_t refs; /* one is the table's, while it is in there */
     const fp_allocator *a;
     fpi_sync_group sync;
     int fd;
@@ -76,7 +76,8 @@ fp_status fpi_file_list_staged(void *self, const char *after, size_t limit, fp_s
 
 #define FPI_RECORD_SIZE 256u
 
-void fpi_record_encode(const fp_part_info *part, uint64_t index, unsigned char out[FPI_RECORD_SIZE]);
+void fpi_record_encode(const fp_part_info *part, uint64_t index,
+                       unsigned char out[FPI_RECORD_SIZE]);
 /** False when these bytes are no whole record of this index. */
 bool fpi_record_decode(const unsigned char in[FPI_RECORD_SIZE], uint64_t index, fp_part_info *part);
 
@@ -135,7 +136,8 @@ fp_status fpi_file_assembly_read(void *self, void *assembly, uint64_t offset, vo
 fp_status fpi_file_discard(void *self, const char *id, uint32_t flags, fp_error *err);
 
 /** Reads until cap or the end of the file. */
-fp_status fpi_file_read_at(int fd, uint64_t offset, void *buf, size_t cap, size_t *got, fp_error *err);
+fp_status fpi_file_read_at(int fd, uint64_t offset, void *buf, size_t cap, size_t *got,
+                           fp_error *err);
 fp_status fpi_file_write_at(int fd, uint64_t offset, const void *data, size_t size, fp_error *err);
 
 /* storage_file_part.c */

@@ -125,11 +125,13 @@ static fp_status handle_taken(publication *p, int error, fp_error *err)
         p->again = fpi_folder_prune(p->folder->fd, p->leaf);
         fpi_folder_forget(p->f->store, p->key);
         return p->again ? FILEPROC_OK
-                        : fp_error_setf(err, FILEPROC_ERR_CONFLICT, "this key is a folder of other keys");
+                        : fp_error_setf(err, FILEPROC_ERR_CONFLICT,
+                                        "this key is a folder of other keys");
     }
     if (error == EEXIST && is_ours(p, &theirs))
-        return unlinkat(p->f->store->staging_fd, p->f->data_name, 0) == 0 ? FILEPROC_OK
-                                                                          : rename_failed(errno, err);
+        return unlinkat(p->f->store->staging_fd, p->f->data_name, 0) == 0
+                   ? FILEPROC_OK
+                   : rename_failed(errno, err);
     if (error == EEXIST)
         return fp_error_setf(err, FILEPROC_ERR_EXISTS, "an object has this key already");
     return rename_failed(error, err);
@@ -213,7 +215,8 @@ fp_status fpi_file_assembly_publish(void *self, void *assembly, const char *key,
         rc = move_into_place(&p, err);
     if (rc < 0)
         return rc;
-    pthread_mutex_lock(&p.f->lock); /* somebody may be reading beside us: his descriptor stays open */
+    pthread_mutex_lock(
+        &p.f->lock); /* somebody may be reading beside us: his descriptor stays open */
     p.f->published = true;
     pthread_mutex_unlock(&p.f->lock);
     rc = sync_names(p.f, p.folder, err);

@@ -18,7 +18,7 @@ enum {
     AT_LENGTH = 24,
     AT_COMMITTED = 32,
     AT_INDEX = 40,
-    AT_NOTE = 48, /* and zeros up to the checksum */
+    AT_NOTE = 48,                     /* and zeros up to the checksum */
     AT_CHECKSUM = FPI_RECORD_SIZE - 4 /* CRC-32C of all before it */
 };
 _Static_assert(AT_NOTE + FILEPROC_PART_NOTE_MAX <= AT_CHECKSUM, "the note fits");

@@ -48,8 +48,8 @@ static int sync_parts_file(void *user_data)
     return error;
 }
 
-static fp_status staged_new(fpi_file_store *s, const char *id, uint32_t flags, fpi_staged_file **out,
-                            fp_error *err)
+static fp_status staged_new(fpi_file_store *s, const char *id, uint32_t flags,
+                            fpi_staged_file **out, fp_error *err)
 {
     fpi_staged_file *f = fpi_calloc(&s->ctx->a, 1, sizeof(*f));
     size_t size = strlen(id);
@@ -103,7 +103,8 @@ fp_status fpi_staged_open_data(fpi_staged_file *f, bool create, fp_error *err)
     f->data_fd = openat(f->store->staging_fd, f->data_name,
                         f->data_exists ? flags : flags | O_CREAT | O_EXCL, FPI_FILE_MODE);
     if (f->data_fd < 0)
-        return errno == ENOENT ? fpi_object_not_found(err) : fpi_error_errno(err, errno, "staged data");
+        return errno == ENOENT ? fpi_object_not_found(err)
+                               : fpi_error_errno(err, errno, "staged data");
     if (!f->data_exists)
         f->names_synced = false;
     f->data_exists = true;
@@ -155,7 +156,8 @@ static fp_status look_up(const fpi_file_store *s, const char *name, bool *exists
     if (!*exists)
         return errno == ENOENT ? FILEPROC_OK : fpi_error_errno(err, errno, "staged data");
     if (!S_ISREG(st.st_mode))
-        return fp_error_setf(err, FILEPROC_ERR_IO, "something in the staging folder is no file of ours");
+        return fp_error_setf(err, FILEPROC_ERR_IO,
+                             "something in the staging folder is no file of ours");
     *size = (uint64_t)st.st_size;
     return FILEPROC_OK;
 }

@@ -13,7 +13,8 @@ static fp_status mem_open(fp_context *ctx, const char *uri, const fp_storage_opt
     fpi_mem_store *s;
 
     if (strchr(uri, ':')[1] != '\0')
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "a store in memory is mem: and nothing behind it");
+        return fp_error_setf(err, FILEPROC_ERR_INVALID,
+                             "a store in memory is mem: and nothing behind it");
     s = fpi_calloc(&ctx->a, 1, sizeof(*s));
     if (!s)
         return fpi_no_memory(err);
@@ -148,7 +149,8 @@ static fp_status copy_blob(const fpi_mem_blob *blob, int fd, void *buf, fp_error
 }
 
 /* The core's own copy would read the object piece by piece, and could meet two versions of it. */
-static fp_status mem_open_fd(void *self, const char *key, int32_t *out, uint32_t flags, fp_error *err)
+static fp_status mem_open_fd(void *self, const char *key, int32_t *out, uint32_t flags,
+                             fp_error *err)
 {
     fpi_mem_store *s = self;
     fpi_mem_blob *blob = NULL;

@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <unistd.h>
 
-void fpi_sync_group_init(fpi_sync_group *g, int (*sync)(void *user_data), void *user_data, bool sticky)
+void fpi_sync_group_init(fpi_sync_group *g, int (*sync)(void *user_data), void *user_data,
+                         bool sticky)
 {
     *g = (fpi_sync_group){ .sync = sync, .user_data = user_data, .sticky = sticky };
     pthread_mutex_init(&g->lock, NULL);

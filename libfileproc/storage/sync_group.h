@@ -24,7 +24,8 @@ typedef struct fpi_sync_group {
 
 /** sticky: after one failure every later call fails with it. Needed for files: after a failed fsync the
  *  kernel may have dropped pages that it calls clean, so a later success says nothing about them. */
-void fpi_sync_group_init(fpi_sync_group *g, int (*sync)(void *user_data), void *user_data, bool sticky);
+void fpi_sync_group_init(fpi_sync_group *g, int (*sync)(void *user_data), void *user_data,
+                         bool sticky);
 void fpi_sync_group_dispose(fpi_sync_group *g);
 
 /** 0, or the errno of the sync. */

@@ -55,9 +55,11 @@ START_TEST(small_writes_make_one_part)
         ck_status(fp_part_write(part, bytes, n, &err), FILEPROC_OK, &err);
     }
     ck_status(fp_part_write(part, NULL, 0, &err), FILEPROC_OK, &err);
-    ck_status(fp_part_write(part, bytes, 400001 - at, &err), FILEPROC_ERR_INVALID, &err); /* one too many */
+    ck_status(fp_part_write(part, bytes, 400001 - at, &err), FILEPROC_ERR_INVALID,
+              &err); /* one too many */
     w.now_ms = 1234567890123;
-    ck_status(fp_part_commit(part, NULL, 0, &err), FILEPROC_OK, &err); /* fewer than announced are fine */
+    ck_status(fp_part_commit(part, NULL, 0, &err), FILEPROC_OK,
+              &err); /* fewer than announced are fine */
     fp_part_free(part);
     ck_status(fp_assembly_part_at(a, 0, &info, &err), FILEPROC_OK, &err);
     ck_assert_uint_eq(info.offset, 0);
@@ -90,7 +92,8 @@ START_TEST(committed_parts_survive_closing)
         w.now_ms = 5000 + i;
         ck_status(fp_part_begin(a, i, 1, &part, &err), FILEPROC_OK, &err);
         ck_status(fp_part_write(part, &byte, 1, &err), FILEPROC_OK, &err);
-        ck_status(fp_part_commit(part, note, i % (FILEPROC_PART_NOTE_MAX + 1), &err), FILEPROC_OK, &err);
+        ck_status(fp_part_commit(part, note, i % (FILEPROC_PART_NOTE_MAX + 1), &err), FILEPROC_OK,
+                  &err);
         fp_part_free(part);
     }
     fp_assembly_close(a);
@@ -173,7 +176,8 @@ START_TEST(a_newcomer_takes_the_range_over)
     ck_status(fp_part_begin(a, 1000, 1000, &other, &err), FILEPROC_OK, &err);
     ck_status(fp_part_write(old, "wrong", 5, &err), FILEPROC_OK, &err);
     ck_status(fp_part_begin(a, 0, 1000, &fresh, &err), FILEPROC_OK, &err);
-    ck_reason(fp_part_write(old, "wrong", 5, &err), FILEPROC_ERR_CONFLICT, "chunk_superseded", &err);
+    ck_reason(fp_part_write(old, "wrong", 5, &err), FILEPROC_ERR_CONFLICT, "chunk_superseded",
+              &err);
     ck_reason(fp_part_commit(old, NULL, 0, &err), FILEPROC_ERR_CONFLICT, "chunk_superseded", &err);
     ck_status(fp_part_write(fresh, bytes, 1000, &err), FILEPROC_OK, &err);
     ck_status(fp_part_commit(fresh, NULL, 0, &err), FILEPROC_OK, &err);
@@ -193,8 +197,9 @@ END_TEST
 
 START_TEST(committed_bytes_are_never_written_again)
 {
-    static const uint64_t ranges[][2] = { { 100, 100 }, { 0, 101 }, { 199, 1 },    { 199, 1000 }, { 0, 1000 },
-                                          { 150, 1 },   { 0, 300 }, { 101, 1000 }, { 100, 1 } };
+    static const uint64_t ranges[][2] = { { 100, 100 },  { 0, 101 },    { 199, 1 },
+                                          { 199, 1000 }, { 0, 1000 },   { 150, 1 },
+                                          { 0, 300 },    { 101, 1000 }, { 100, 1 } };
     fp_part *part = NULL;
     fp_error err = { 0 };
     fp_assembly *a;
@@ -205,8 +210,8 @@ START_TEST(committed_bytes_are_never_written_again)
     must_part(a, 1, 100, 100);
     for (int i = 0; i < 2; i++) {
         for (size_t n = 0; n < sizeof(ranges) / sizeof(*ranges); n++)
-            ck_reason(fp_part_begin(a, ranges[n][0], ranges[n][1], &part, &err), FILEPROC_ERR_CONFLICT,
-                      "conflict", &err);
+            ck_reason(fp_part_begin(a, ranges[n][0], ranges[n][1], &part, &err),
+                      FILEPROC_ERR_CONFLICT, "conflict", &err);
         ck_assert_ptr_null(part);
         fp_assembly_close(a);
         storage_world_restart(&w);
@@ -263,7 +268,8 @@ START_TEST(publishing_again_gives_the_same_answer)
             must_part(a, 1, 0, wanted[i]);
         for (int round = 0; round < 3; round++) {
             for (int f = 0; f < 2; f++)
-                ck_status(fp_assembly_publish(a, key, wanted[i], flags[f], &err), FILEPROC_OK, &err);
+                ck_status(fp_assembly_publish(a, key, wanted[i], flags[f], &err), FILEPROC_OK,
+                          &err);
             ck_assert(object_is(w.st, key, 1, wanted[i]));
             fp_assembly_close(a);
             storage_world_restart(&w);
@@ -291,11 +297,14 @@ START_TEST(publishing_again_needs_the_same_object)
     must_part(a, 1, 0, 100);
     must_put(w.st, "other", 1, 99);
     ck_status(fp_assembly_publish(a, "k", 100, 0, &err), FILEPROC_OK, &err);
-    ck_reason(fp_assembly_publish(a, "k2", 100, 0, &err), FILEPROC_ERR_NOTFOUND, "object_not_found", &err);
-    ck_reason(fp_assembly_publish(a, "other", 100, 0, &err), FILEPROC_ERR_NOTFOUND, "object_not_found", &err);
+    ck_reason(fp_assembly_publish(a, "k2", 100, 0, &err), FILEPROC_ERR_NOTFOUND, "object_not_found",
+              &err);
+    ck_reason(fp_assembly_publish(a, "other", 100, 0, &err), FILEPROC_ERR_NOTFOUND,
+              "object_not_found", &err);
     ck_reason(fp_assembly_publish(a, "k", 99, 0, &err), FILEPROC_ERR_CONFLICT, "conflict", &err);
     ck_status(fp_storage_remove(w.st, "k", &err), FILEPROC_OK, &err);
-    ck_reason(fp_assembly_publish(a, "k", 100, 0, &err), FILEPROC_ERR_NOTFOUND, "object_not_found", &err);
+    ck_reason(fp_assembly_publish(a, "k", 100, 0, &err), FILEPROC_ERR_NOTFOUND, "object_not_found",
+              &err);
     fp_assembly_close(a);
     ck_assert(object_is(w.st, "other", 1, 99));
     ck_assert_uint_eq(object_count(w.st), 1);
@@ -329,8 +338,8 @@ START_TEST(a_published_object_never_changes)
     part = NULL;
     for (int i = 0; i < 2; i++) {
         ck_reason(fp_part_begin(a, 120, 10, &part, &err), FILEPROC_ERR_CONFLICT, "conflict", &err);
-        ck_reason(fp_assembly_read(a, 0, &byte, 1, &got, &err), FILEPROC_ERR_NOTFOUND, "object_not_found",
-                  &err);
+        ck_reason(fp_assembly_read(a, 0, &byte, 1, &got, &err), FILEPROC_ERR_NOTFOUND,
+                  "object_not_found", &err);
         ck_assert_ptr_null(part);
         fp_assembly_close(a);
         storage_world_restart(&w);
@@ -353,10 +362,12 @@ START_TEST(exclusive_publication_keeps_what_is_staged)
     must_put(w.st, "folder/taken", 1, 10);
     a = must_open(w.st, "u", CREATE);
     must_part(a, 2, 0, 10);
-    ck_reason(fp_assembly_publish(a, "taken", 10, FILEPROC_STORAGE_EXCLUSIVE, &err), FILEPROC_ERR_EXISTS,
-              "exists", &err);
-    ck_reason(fp_assembly_publish(a, "folder", 10, 0, &err), FILEPROC_ERR_CONFLICT, "conflict", &err);
-    ck_reason(fp_assembly_publish(a, "taken/x", 10, 0, &err), FILEPROC_ERR_CONFLICT, "conflict", &err);
+    ck_reason(fp_assembly_publish(a, "taken", 10, FILEPROC_STORAGE_EXCLUSIVE, &err),
+              FILEPROC_ERR_EXISTS, "exists", &err);
+    ck_reason(fp_assembly_publish(a, "folder", 10, 0, &err), FILEPROC_ERR_CONFLICT, "conflict",
+              &err);
+    ck_reason(fp_assembly_publish(a, "taken/x", 10, 0, &err), FILEPROC_ERR_CONFLICT, "conflict",
+              &err);
     ck_assert(object_is(w.st, "taken", 1, 10));
     must_parts_be(a, 2);
     must_part(a, 2, 10, 5); /* still open for more */
@@ -377,10 +388,10 @@ START_TEST(an_empty_exclusive_object_respects_the_old_one)
     must_put(w.st, "taken", 1, 10);
     must_put(w.st, "empty", 1, 0);
     a = must_open(w.st, "u", CREATE);
-    ck_reason(fp_assembly_publish(a, "taken", 0, FILEPROC_STORAGE_EXCLUSIVE, &err), FILEPROC_ERR_EXISTS,
-              "exists", &err);
-    ck_reason(fp_assembly_publish(a, "empty", 0, FILEPROC_STORAGE_EXCLUSIVE, &err), FILEPROC_ERR_EXISTS,
-              "exists", &err);
+    ck_reason(fp_assembly_publish(a, "taken", 0, FILEPROC_STORAGE_EXCLUSIVE, &err),
+              FILEPROC_ERR_EXISTS, "exists", &err);
+    ck_reason(fp_assembly_publish(a, "empty", 0, FILEPROC_STORAGE_EXCLUSIVE, &err),
+              FILEPROC_ERR_EXISTS, "exists", &err);
     ck_assert(object_is(w.st, "taken", 1, 10));
     fp_assembly_close(a);
     storage_world_close(&w);
@@ -404,7 +415,8 @@ START_TEST(discard_removes_what_is_staged_and_nothing_else)
     for (int i = 0; i < 2; i++)
         ck_status(fp_storage_discard(w.st, "u", &err), FILEPROC_OK, &err);
     a = NULL;
-    ck_reason(fp_assembly_open(w.st, "u", 0, &a, &err), FILEPROC_ERR_NOTFOUND, "object_not_found", &err);
+    ck_reason(fp_assembly_open(w.st, "u", 0, &a, &err), FILEPROC_ERR_NOTFOUND, "object_not_found",
+              &err);
     ck_assert_ptr_null(a);
     ck_assert_uint_eq(staged_count(w.st), 1);
     ck_assert(object_is(w.st, "u", 1, 10));
@@ -424,13 +436,15 @@ START_TEST(opening_alone_leaves_no_trace)
     storage_world w;
 
     storage_world_open(&w, &drivers[_i]);
-    ck_reason(fp_assembly_open(w.st, "u", 0, &a, &err), FILEPROC_ERR_NOTFOUND, "object_not_found", &err);
+    ck_reason(fp_assembly_open(w.st, "u", 0, &a, &err), FILEPROC_ERR_NOTFOUND, "object_not_found",
+              &err);
     a = must_open(w.st, "u", CREATE);
     ck_assert_uint_eq(staged_count(w.st), 0);
     ck_assert_uint_eq(fp_assembly_part_count(a), 0);
     fp_assembly_close(a);
     a = NULL;
-    ck_reason(fp_assembly_open(w.st, "u", 0, &a, &err), FILEPROC_ERR_NOTFOUND, "object_not_found", &err);
+    ck_reason(fp_assembly_open(w.st, "u", 0, &a, &err), FILEPROC_ERR_NOTFOUND, "object_not_found",
+              &err);
     storage_world_close(&w);
 }
 END_TEST
@@ -454,7 +468,8 @@ START_TEST(a_transient_assembly_is_published_or_gone)
     must_part(a, 2, 0, 70000);
     drop_part(a, 70100, 50);
     for (int i = 0; i < 2; i++)
-        ck_status(fp_assembly_publish(a, "a/k", 70100, FILEPROC_STORAGE_EXCLUSIVE, &err), FILEPROC_OK, &err);
+        ck_status(fp_assembly_publish(a, "a/k", 70100, FILEPROC_STORAGE_EXCLUSIVE, &err),
+                  FILEPROC_OK, &err);
     fp_assembly_close(a);
     ck_assert_uint_eq(staged_count(w.st), 0);
     storage_world_restart(&w);
@@ -465,7 +480,8 @@ END_TEST
 
 START_TEST(staged_ids_are_listed_in_byte_order)
 {
-    static const char *const ids[] = { "-", "...", ".data", "0", "a", "a-b", "a.b", "a.data", "a.parts", "a0", "b" };
+    static const char *const ids[] = { "-",   "...",    ".data",   "0",  "a", "a-b",
+                                       "a.b", "a.data", "a.parts", "a0", "b" };
     const size_t count = sizeof(ids) / sizeof(*ids);
     fp_error err = { 0 };
     storage_world w;
@@ -493,7 +509,7 @@ START_TEST(staged_ids_are_listed_in_byte_order)
                 ck_assert_str_eq(page->names[i], ids[next++]);
                 ck_assert_int_gt(page->modified_ms[i], 0);
             }
-            strcpy(cursor, page->next ? page->next : "");
+            snprintf(cursor, sizeof(cursor), "%s", page->next ? page->next : "");
             fp_storage_list_free(page);
         } while (cursor[0]);
         ck_assert_uint_eq(next, count);
@@ -678,13 +694,16 @@ START_TEST(wrong_calls_on_assemblies_are_refused)
 
     storage_world_open(&w, &drivers[_i]);
     for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
-        ck_reason(fp_assembly_open(w.st, ids[i], CREATE, &a, &err), FILEPROC_ERR_INVALID, "key_invalid", &err);
-        ck_reason(fp_storage_discard(w.st, ids[i], &err), FILEPROC_ERR_INVALID, "key_invalid", &err);
+        ck_reason(fp_assembly_open(w.st, ids[i], CREATE, &a, &err), FILEPROC_ERR_INVALID,
+                  "key_invalid", &err);
+        ck_reason(fp_storage_discard(w.st, ids[i], &err), FILEPROC_ERR_INVALID, "key_invalid",
+                  &err);
     }
     ck_status(fp_assembly_open(NULL, "u", CREATE, &a, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_assembly_open(w.st, "u", CREATE, NULL, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_assembly_open(w.st, "u", 4, &a, &err), FILEPROC_ERR_INVALID, &err);
-    ck_status(fp_assembly_open(w.st, "u", FILEPROC_ASSEMBLY_TRANSIENT, &a, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(fp_assembly_open(w.st, "u", FILEPROC_ASSEMBLY_TRANSIENT, &a, &err),
+              FILEPROC_ERR_INVALID, &err);
     ck_status(fp_storage_discard(NULL, "u", &err), FILEPROC_ERR_INVALID, &err);
     ck_assert_ptr_null(a);
     fp_assembly_close(NULL);

@@ -63,7 +63,9 @@ void run_threads(size_t count, void *(*fn)(void *), void *args, size_t size)
         ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 }
 
-static const size_t sizes[] = { 0, 1, 4095, 4096, 65535, 65536, 65537, 131072, 3 * 1024 * 1024 + 7 };
+static const size_t sizes[] = {
+    0, 1, 4095, 4096, 65535, 65536, 65537, 131072, 3 * 1024 * 1024 + 7
+};
 #define SIZE_COUNT (sizeof(sizes) / sizeof(*sizes))
 
 START_TEST(bytes_put_are_the_bytes_read)
@@ -92,7 +94,9 @@ END_TEST
 static void must_range_be(fp_storage *st, uint64_t size, uint64_t offset, size_t cap)
 {
     unsigned char *bytes = malloc(cap + 1);
-    size_t got = 99, expected = offset >= size ? 0 : size - offset < cap ? (size_t)(size - offset) : cap;
+    size_t got = 99, expected = offset >= size        ? 0
+                                : size - offset < cap ? (size_t)(size - offset)
+                                                      : cap;
     fp_error err = { 0 };
 
     bytes[cap] = 0xAA;
@@ -171,8 +175,8 @@ static void *watch_objects(void *arg)
         fp_error err = { 0 };
         unsigned seed;
 
-        ck_status(fp_storage_read(s->w->st, "swapped", 0, bytes, sizeof(bytes), &got, &err), FILEPROC_OK,
-                  &err);
+        ck_status(fp_storage_read(s->w->st, "swapped", 0, bytes, sizeof(bytes), &got, &err),
+                  FILEPROC_OK, &err);
         ck_assert(got == 70000 || got == 90000);
         seed = got == 70000;
         for (size_t i = 0; i < got; i += 997)
@@ -211,8 +215,8 @@ START_TEST(exclusive_put_leaves_the_old_object_alone)
 
     storage_world_open(&w, &drivers[_i]);
     ck_status(try_put(w.st, "a/b", 1, 100, FILEPROC_STORAGE_EXCLUSIVE, &err), FILEPROC_OK, &err);
-    ck_reason(try_put(w.st, "a/b", 2, 100, FILEPROC_STORAGE_EXCLUSIVE, &err), FILEPROC_ERR_EXISTS, "exists",
-              &err);
+    ck_reason(try_put(w.st, "a/b", 2, 100, FILEPROC_STORAGE_EXCLUSIVE, &err), FILEPROC_ERR_EXISTS,
+              "exists", &err);
     ck_assert(object_is(w.st, "a/b", 1, 100));
     ck_assert_uint_eq(staged_count(w.st), 0);
     must_put(w.st, "a/b", 2, 50);
@@ -292,7 +296,8 @@ START_TEST(removing_can_be_repeated)
     for (int i = 0; i < 3; i++) {
         ck_status(fp_storage_remove(w.st, "a/b", &err), FILEPROC_OK, &err);
         ck_status(fp_storage_remove(w.st, "never/was/here", &err), FILEPROC_OK, &err);
-        ck_status(fp_storage_remove(w.st, "a", &err), FILEPROC_OK, &err); /* a folder is no object */
+        ck_status(fp_storage_remove(w.st, "a", &err), FILEPROC_OK,
+                  &err); /* a folder is no object */
         ck_status(fp_storage_remove(w.st, "a/c/d", &err), FILEPROC_OK, &err);
         ck_assert(!object_exists(w.st, "a/b"));
         ck_assert(object_is(w.st, "a/c", 1, 10));
@@ -347,10 +352,10 @@ START_TEST(what_is_not_there_is_not_found)
 
         ck_reason(fp_storage_read(w.st, keys[i], 0, &byte, 1, &got, &err), FILEPROC_ERR_NOTFOUND,
                   "object_not_found", &err);
-        ck_reason(fp_storage_stat(w.st, keys[i], &info, &err), FILEPROC_ERR_NOTFOUND, "object_not_found",
-                  &err);
-        ck_reason(fp_storage_open_fd(w.st, keys[i], &fd, &err), FILEPROC_ERR_NOTFOUND, "object_not_found",
-                  &err);
+        ck_reason(fp_storage_stat(w.st, keys[i], &info, &err), FILEPROC_ERR_NOTFOUND,
+                  "object_not_found", &err);
+        ck_reason(fp_storage_open_fd(w.st, keys[i], &fd, &err), FILEPROC_ERR_NOTFOUND,
+                  "object_not_found", &err);
         ck_assert_uint_eq(got, 77);
         ck_assert_int_eq(fd, 77);
         ck_assert_uint_eq(info.size, 0);
@@ -376,7 +381,8 @@ static void must_refuse_key(fp_storage *st, const char *key)
     char byte;
 
     ck_reason(fp_storage_put(st, key, "x", 1, 0, &err), FILEPROC_ERR_INVALID, "key_invalid", &err);
-    ck_reason(fp_storage_read(st, key, 0, &byte, 1, &got, &err), FILEPROC_ERR_INVALID, "key_invalid", &err);
+    ck_reason(fp_storage_read(st, key, 0, &byte, 1, &got, &err), FILEPROC_ERR_INVALID,
+              "key_invalid", &err);
     ck_reason(fp_storage_stat(st, key, &info, &err), FILEPROC_ERR_INVALID, "key_invalid", &err);
     ck_reason(fp_storage_open_fd(st, key, &fd, &err), FILEPROC_ERR_INVALID, "key_invalid", &err);
     ck_reason(fp_storage_remove(st, key, &err), FILEPROC_ERR_INVALID, "key_invalid", &err);
@@ -384,9 +390,10 @@ static void must_refuse_key(fp_storage *st, const char *key)
 
 START_TEST(bad_keys_are_refused)
 {
-    static const char *const bad[] = { "",     "/",    "/a",      "a/",       "a//b",   ".",     "..",
-                                       "a/..", "../a", "a/../b",  "./a",      "a/./b",  "a b",   "a\nb",
-                                       "a:b",  "a\\b", "\xC3\xA4", "a/b\x7F", "%2e%2e", "a*",    NULL };
+    static const char *const bad[] = { "",       "/",    "/a",   "a/",     "a//b",     ".",
+                                       "..",     "a/..", "../a", "a/../b", "./a",      "a/./b",
+                                       "a b",    "a\nb", "a:b",  "a\\b",   "\xC3\xA4", "a/b\x7F",
+                                       "%2e%2e", "a*",   NULL };
     char *long_segment = repeated('s', 201), *long_key = repeated('k', 1025);
     storage_world w;
 
@@ -441,8 +448,8 @@ START_TEST(a_key_is_never_the_folder_of_another)
     must_put(w.st, "a/b/c", 1, 10);
     must_put(w.st, "f", 1, 10);
     ck_reason(try_put(w.st, "a/b", 2, 20, 0, &err), FILEPROC_ERR_CONFLICT, "conflict", &err);
-    ck_reason(try_put(w.st, "a", 2, 20, FILEPROC_STORAGE_EXCLUSIVE, &err), FILEPROC_ERR_CONFLICT, "conflict",
-              &err);
+    ck_reason(try_put(w.st, "a", 2, 20, FILEPROC_STORAGE_EXCLUSIVE, &err), FILEPROC_ERR_CONFLICT,
+              "conflict", &err);
     ck_reason(try_put(w.st, "f/g", 2, 20, 0, &err), FILEPROC_ERR_CONFLICT, "conflict", &err);
     ck_reason(try_put(w.st, "f/g/h", 2, 20, 0, &err), FILEPROC_ERR_CONFLICT, "conflict", &err);
     ck_assert(object_is(w.st, "a/b/c", 1, 10));
@@ -479,9 +486,9 @@ END_TEST
 
 /* In byte order, which is what lists promise. */
 static const char *const listed[] = {
-    "a",     "b-",    "b-a/x", "b.",      "b.c",     "b/a",   "b/a-b", "b/a.b", "b/a0",  "b/b/a/c",
-    "b/b/b", "b0",    "b_",    "ba",      "c/a-/x",  "c/a./x", "c/a/x", "c/a0",  "c/aa/x", "d.e",
-    "d/e",   "d0",    "e-f/g", "e/f",     "e/f.g/h", "e/f0",  "z",
+    "a",       "b-",    "b-a/x", "b.", "b.c",   "b/a",    "b/a-b",   "b/a.b", "b/a0",
+    "b/b/a/c", "b/b/b", "b0",    "b_", "ba",    "c/a-/x", "c/a./x",  "c/a/x", "c/a0",
+    "c/aa/x",  "d.e",   "d/e",   "d0", "e-f/g", "e/f",    "e/f.g/h", "e/f0",  "z",
 };
 #define LISTED (sizeof(listed) / sizeof(*listed))
 
@@ -508,7 +515,8 @@ static void must_list(fp_storage *st, const char *prefix, size_t limit)
         from = NULL;
         if (page->next) {
             ck_assert_uint_eq(page->count, limit);
-            from = strcpy(cursor, page->next);
+            snprintf(cursor, sizeof(cursor), "%s", page->next);
+            from = cursor;
         }
         fp_storage_list_free(page);
     } while (from);
@@ -518,8 +526,9 @@ static void must_list(fp_storage *st, const char *prefix, size_t limit)
 
 START_TEST(lists_are_in_byte_order_of_whole_keys)
 {
-    static const char *const prefixes[] = { "",   "a",    "b",   "b/",  "b/a", "b/b/", "b/b",  "b.", "c/a", "c/a/",
-                                            "e/", "e/f.", "nix", "b/n", ".",    "c/a-", "d",  "zz" };
+    static const char *const prefixes[] = { "",    "a",   "b",   "b/",   "b/a", "b/b/",
+                                            "b/b", "b.",  "c/a", "c/a/", "e/",  "e/f.",
+                                            "nix", "b/n", ".",   "c/a-", "d",   "zz" };
     storage_world w;
 
     storage_world_open(&w, &drivers[_i]);
@@ -538,7 +547,8 @@ END_TEST
 
 START_TEST(a_list_goes_on_behind_any_key)
 {
-    static const char *const cursors[] = { "a", "a0", "b/a", "b/a/zzz", "b", "b/b", "b/c", "c/a-", "zz", "A" };
+    static const char *const cursors[] = { "a",   "a0",  "b/a",  "b/a/zzz", "b",
+                                           "b/b", "b/c", "c/a-", "zz",      "A" };
     storage_world w;
 
     storage_world_open(&w, &drivers[_i]);
@@ -623,9 +633,10 @@ START_TEST(wrong_arguments_are_refused)
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
         ck_reason(fp_storage_list(w.st, prefixes[i], NULL, 1, &page, &err), FILEPROC_ERR_INVALID,
                   "key_invalid", &err);
-    ck_reason(fp_storage_list(w.st, NULL, "d/", 1, &page, &err), FILEPROC_ERR_INVALID, "cursor_invalid", &err);
-    ck_reason(fp_storage_list_staged(w.st, "a/b", 1, &page, &err), FILEPROC_ERR_INVALID, "cursor_invalid",
-              &err);
+    ck_reason(fp_storage_list(w.st, NULL, "d/", 1, &page, &err), FILEPROC_ERR_INVALID,
+              "cursor_invalid", &err);
+    ck_reason(fp_storage_list_staged(w.st, "a/b", 1, &page, &err), FILEPROC_ERR_INVALID,
+              "cursor_invalid", &err);
     ck_assert_ptr_null(page);
     fp_storage_free(NULL);
     fp_storage_list_free(NULL);

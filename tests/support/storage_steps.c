@@ -11,7 +11,8 @@
 
 unsigned char content_at(unsigned seed, uint64_t place)
 {
-    uint64_t x = (place / 8 + 1) * UINT64_C(0x9E3779B97F4A7C15) + seed * UINT64_C(0xD1B54A32D192ED03);
+    uint64_t x =
+        (place / 8 + 1) * UINT64_C(0x9E3779B97F4A7C15) + seed * UINT64_C(0xD1B54A32D192ED03);
 
     x ^= x >> 29;
     x *= UINT64_C(0xBF58476D1CE4E5B9);
@@ -58,7 +59,8 @@ void must_part(fp_assembly *a, unsigned seed, uint64_t offset, size_t size)
     ck_status(try_part(a, seed, offset, size, &err), FILEPROC_OK, &err);
 }
 
-fp_status try_put(fp_storage *st, const char *key, unsigned seed, size_t size, uint32_t flags, fp_error *err)
+fp_status try_put(fp_storage *st, const char *key, unsigned seed, size_t size, uint32_t flags,
+                  fp_error *err)
 {
     void *bytes = must_content(seed, 0, size);
     fp_status rc = fp_storage_put(st, key, bytes, size, flags, err);
@@ -86,12 +88,13 @@ fp_assembly *must_open(fp_storage *st, const char *id, uint32_t flags)
 
 bool object_is(fp_storage *st, const char *key, unsigned seed, uint64_t size)
 {
-    unsigned char *bytes = malloc((size_t)size + 1), *expected = must_content(seed, 0, (size_t)size);
+    unsigned char *bytes = malloc((size_t)size + 1),
+                  *expected = must_content(seed, 0, (size_t)size);
     size_t got = 0;
     bool same;
 
-    same = fp_storage_read(st, key, 0, bytes, (size_t)size + 1, &got, NULL) == FILEPROC_OK && got == size &&
-           memcmp(bytes, expected, (size_t)size) == 0;
+    same = fp_storage_read(st, key, 0, bytes, (size_t)size + 1, &got, NULL) == FILEPROC_OK &&
+           got == size && memcmp(bytes, expected, (size_t)size) == 0;
     free(bytes);
     free(expected);
     return same;
@@ -114,12 +117,14 @@ static void must_part_be(fp_assembly *a, const fp_part_info *info, unsigned seed
     fp_error err = { 0 };
     size_t got = 0;
 
-    ck_status(fp_assembly_read(a, info->offset, bytes, (size_t)info->length, &got, &err), FILEPROC_OK, &err);
+    ck_status(fp_assembly_read(a, info->offset, bytes, (size_t)info->length, &got, &err),
+              FILEPROC_OK, &err);
     ck_assert_uint_eq(got, info->length);
     ck_assert_uint_eq(fpi_crc32c(0, bytes, got), info->crc32c);
     for (size_t i = 0; i < got; i++)
         if (bytes[i] != content_at(seed, info->offset + i))
-            ck_abort_msg("byte %zu of the part at %llu is wrong", i, (unsigned long long)info->offset);
+            ck_abort_msg("byte %zu of the part at %llu is wrong", i,
+                         (unsigned long long)info->offset);
     free(bytes);
 }
 
@@ -158,8 +163,8 @@ size_t object_count(fp_storage *st)
     return count;
 }
 
-void check_reason(fp_status rc, fp_status code, const char *reason, const fp_error *err, const char *file,
-                  int line)
+void check_reason(fp_status rc, fp_status code, const char *reason, const fp_error *err,
+                  const char *file, int line)
 {
     check_status(rc, code, err, file, line);
     if (err->code != code || strcmp(fp_error_reason(err), reason) != 0 || !err->message[0])

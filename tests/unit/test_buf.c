@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <fileproc/driver/operation.h>
+#include <fileproc/driver/operation_driver.h>
 
 #include "core/buf_private.h"
 #include "fault.h"

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include <fileproc/driver/database_driver.h>
-#include <fileproc/driver/operation.h>
+#include <fileproc/driver/operation_driver.h>
 #include <fileproc/driver/queue_driver.h>
 #include <fileproc/driver/storage_driver.h>
 

@@ -60,12 +60,25 @@ END_TEST
 START_TEST(only_whole_shortest_utf8_passes)
 {
     static const char *const good[] = { "\xC3\xA9t\xC3\xA9.txt", "\xE6\x97\xA5\xE6\x9C\xAC.pdf",
-                                        "\xF0\x9F\x93\xB7.jpg", "\xEE\x80\x80", "\xED\x9F\xBF",
-                                        "\xF4\x8F\xBF\xBF" };
-    static const char *const bad[] = { "\x80", "\xC3", "\xC3(", "\xC0\xAF", "\xC1\xBF", "\xE0\x80\xAF",
-                                       "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x80\x80\xAF",
-                                       "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFE",
-                                       "\xFF", "\xE6\x97", "\xF0\x9F\x93" };
+                                        "\xF0\x9F\x93\xB7.jpg",  "\xEE\x80\x80",
+                                        "\xED\x9F\xBF",          "\xF4\x8F\xBF\xBF" };
+    static const char *const bad[] = { "\x80",
+                                       "\xC3",
+                                       "\xC3(",
+                                       "\xC0\xAF",
+                                       "\xC1\xBF",
+                                       "\xE0\x80\xAF",
+                                       "\xE0\x9F\xBF",
+                                       "\xED\xA0\x80",
+                                       "\xED\xBF\xBF",
+                                       "\xF0\x80\x80\xAF",
+                                       "\xF0\x8F\xBF\xBF",
+                                       "\xF4\x90\x80\x80",
+                                       "\xF5\x80\x80\x80",
+                                       "\xFE",
+                                       "\xFF",
+                                       "\xE6\x97",
+                                       "\xF0\x9F\x93" };
 
     for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
         ck_assert_ptr_nonnull(cleaned(good[i]));

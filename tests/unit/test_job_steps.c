@@ -16,7 +16,8 @@ static json_t *new_steps(void)
 
     if (!ctx)
         ck_assert_int_eq(fp_context_new(NULL, &ctx, NULL), FILEPROC_OK);
-    ck_assert_int_eq(fpi_json_parse(pipeline, strlen(pipeline), "test", &definition, NULL), FILEPROC_OK);
+    ck_assert_int_eq(fpi_json_parse(pipeline, strlen(pipeline), "test", &definition, NULL),
+                     FILEPROC_OK);
     ck_assert_int_eq(fpi_steps_new(definition, &steps, NULL), FILEPROC_OK);
     json_decref(definition);
     return steps;
@@ -49,10 +50,11 @@ START_TEST(new_steps_are_pending_and_named)
 {
     json_t *steps = new_steps();
 
-    assert_text(write_steps, steps,
-                "[{\"name\":\"info\",\"operation\":\"image.info\",\"state\":\"pending\",\"outputs\":[]},"
-                "{\"name\":\"image.resize\",\"operation\":\"image.resize\",\"state\":\"pending\",\"outputs\":[]},"
-                "{\"name\":\"last\",\"operation\":\"image.resize\",\"state\":\"pending\",\"outputs\":[]}]");
+    assert_text(
+        write_steps, steps,
+        "[{\"name\":\"info\",\"operation\":\"image.info\",\"state\":\"pending\",\"outputs\":[]},"
+        "{\"name\":\"image.resize\",\"operation\":\"image.resize\",\"state\":\"pending\",\"outputs\":[]},"
+        "{\"name\":\"last\",\"operation\":\"image.resize\",\"state\":\"pending\",\"outputs\":[]}]");
     ck_assert_uint_eq(fpi_steps_left(steps), 3);
     ck_assert_double_eq(fpi_steps_progress(steps), 0.0);
     assert_text(fpi_steps_done_names, steps, "[]");
@@ -72,12 +74,13 @@ START_TEST(succeeded_steps_carry_result_and_outputs)
     ck_assert_double_eq_tol(fpi_steps_progress(steps), 2.0 / 3.0, 1e-9);
     assert_text(fpi_steps_done_names, steps, "[\"info\",\"last\"]");
     assert_text(fpi_steps_result, steps, "{\"info\":{\"width\":3},\"last\":{}}");
-    assert_text(write_steps, steps,
-                "[{\"name\":\"info\",\"operation\":\"image.info\",\"state\":\"succeeded\",\"outputs\":[\"x\"],"
-                "\"result\":{\"width\":3}},"
-                "{\"name\":\"image.resize\",\"operation\":\"image.resize\",\"state\":\"pending\",\"outputs\":[]},"
-                "{\"name\":\"last\",\"operation\":\"image.resize\",\"state\":\"succeeded\",\"outputs\":[],"
-                "\"result\":{}}]");
+    assert_text(
+        write_steps, steps,
+        "[{\"name\":\"info\",\"operation\":\"image.info\",\"state\":\"succeeded\",\"outputs\":[\"x\"],"
+        "\"result\":{\"width\":3}},"
+        "{\"name\":\"image.resize\",\"operation\":\"image.resize\",\"state\":\"pending\",\"outputs\":[]},"
+        "{\"name\":\"last\",\"operation\":\"image.resize\",\"state\":\"succeeded\",\"outputs\":[],"
+        "\"result\":{}}]");
     done_with(steps);
 }
 END_TEST
@@ -103,9 +106,12 @@ START_TEST(only_the_first_unfinished_step_fails)
 
     ck_assert_int_eq(fpi_steps_succeed(steps, "info", "{}", json_array(), NULL), FILEPROC_OK);
     fpi_steps_fail(steps);
-    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(steps, 0), "state")), "succeeded");
-    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(steps, 1), "state")), "failed");
-    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(steps, 2), "state")), "pending");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(steps, 0), "state")),
+                     "succeeded");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(steps, 1), "state")),
+                     "failed");
+    ck_assert_str_eq(json_string_value(json_object_get(json_array_get(steps, 2), "state")),
+                     "pending");
     ck_assert_uint_eq(fpi_steps_left(steps), 2);
     done_with(steps);
 }
@@ -115,8 +121,10 @@ START_TEST(unknown_step_and_bad_result_change_nothing)
 {
     json_t *steps = new_steps(), *before = json_deep_copy(steps);
 
-    ck_assert_int_eq(fpi_steps_succeed(steps, "nope", "{}", json_array(), NULL), FILEPROC_ERR_PROTOCOL);
-    ck_assert_int_eq(fpi_steps_succeed(steps, "info", "{", json_array(), NULL), FILEPROC_ERR_INVALID);
+    ck_assert_int_eq(fpi_steps_succeed(steps, "nope", "{}", json_array(), NULL),
+                     FILEPROC_ERR_PROTOCOL);
+    ck_assert_int_eq(fpi_steps_succeed(steps, "info", "{", json_array(), NULL),
+                     FILEPROC_ERR_INVALID);
     ck_assert_int_eq(fpi_steps_succeed(steps, "info", "{}", NULL, NULL), FILEPROC_ERR_NOMEM);
     ck_assert(json_equal(steps, before));
     json_decref(before);

@@ -81,7 +81,7 @@ START_TEST(deep_nesting_is_refused)
     size_t n = 0;
 
     for (int i = 0; i < FPD_JSON_DEPTH + 1; i++)
-        n += (size_t)sprintf(deep + n, "{\"a\":");
+        n += (size_t)snprintf(deep + n, sizeof(deep) - n, "{\"a\":");
     ck_assert_int_eq(status_of("", deep, false), 400);
     ck_assert_int_eq(
         status_of(

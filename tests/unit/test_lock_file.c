@@ -9,7 +9,7 @@
 
 static void make_root(char root[64])
 {
-    strcpy(root, "/tmp/fpd-lock-XXXXXX");
+    snprintf(root, 64, "/tmp/fpd-lock-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(root));
 }
 

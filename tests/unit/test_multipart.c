@@ -180,7 +180,7 @@ START_TEST(a_large_part_goes_through_in_few_spans)
     bool done;
 
     ck_assert_ptr_nonnull(body);
-    head = (size_t)sprintf(body, "--XX\r\n" PART("f"));
+    head = (size_t)snprintf(body, size + 200, "--XX\r\n" PART("f"));
     memset(body + head, 'z', size);
     memcpy(body + head + size, "\r\n--XX--", 8);
     ck_assert_int_eq(parse(&r, type, body, head + size + 8, 65536, 0, &done), FPD_MULTIPART_OK);

@@ -11,7 +11,8 @@
 START_TEST(table_is_sorted_by_name_without_repetition)
 {
     for (size_t i = 1; i < fpi_builtin_operation_count; i++)
-        ck_assert_int_lt(strcmp(fpi_builtin_operations[i - 1].name, fpi_builtin_operations[i].name), 0);
+        ck_assert_int_lt(strcmp(fpi_builtin_operations[i - 1].name, fpi_builtin_operations[i].name),
+                         0);
 }
 END_TEST
 
@@ -39,7 +40,8 @@ static void check_default(const char *operation, const char *name, const json_t 
     size_t i;
     bool found = false;
 
-    ck_assert_msg(json_is_string(json_object_get(property, "type")), "%s.%s has no type", operation, name);
+    ck_assert_msg(json_is_string(json_object_get(property, "type")), "%s.%s has no type", operation,
+                  name);
     if (!standard || !choices)
         return;
     json_array_foreach(choices, i, choice)

@@ -1,14 +1,15 @@
 /* Owns: the tests of pipeline/pipelines.c, operation.c, definition.c and pipeline_builtin.c. */
 #include <string.h>
 
-#include <fileproc/driver/operation.h>
+#include <fileproc/driver/operation_driver.h>
 
 #include "fault.h"
 #include "pipeline/operation_builtin.h"
 #include "pipeline/pipeline_private.h"
 #include "runner.h"
 
-static fp_status never_run(const fp_operation_call *call, void *user_data, fp_buf *result, fp_error *err)
+static fp_status never_run(const fp_operation_call *call, void *user_data, fp_buf *result,
+                           fp_error *err)
 {
     (void)call;
     (void)user_data;
@@ -19,8 +20,9 @@ static fp_status never_run(const fp_operation_call *call, void *user_data, fp_bu
 static const fp_operation app_count = {
     FILEPROC_OPERATION_INIT("app.count"),
     .accepts = "text/*, application/json",
-    .parameters = "{\"type\":\"object\",\"properties\":{\"word\":{\"type\":\"string\",\"maxLength\":9},"
-                  "\"fold\":{\"type\":\"boolean\",\"default\":true}}}",
+    .parameters =
+        "{\"type\":\"object\",\"properties\":{\"word\":{\"type\":\"string\",\"maxLength\":9},"
+        "\"fold\":{\"type\":\"boolean\",\"default\":true}}}",
     .info_key = "count",
     .run = never_run,
 };
@@ -41,7 +43,8 @@ static void begin(fixture *f, const fp_operation *op, const char *definitions)
     ck_assert_int_eq(fp_context_new(NULL, &f->ctx, &f->err), FILEPROC_OK);
     if (op)
         ck_assert_int_eq(fp_context_add_operation(f->ctx, op, &f->err), FILEPROC_OK);
-    ck_assert_msg(fp_pipelines_open(f->ctx, &o, &f->pls, &f->err) == FILEPROC_OK, "%s", f->err.message);
+    ck_assert_msg(fp_pipelines_open(f->ctx, &o, &f->pls, &f->err) == FILEPROC_OK, "%s",
+                  f->err.message);
 }
 
 static void end(fixture *f)
@@ -54,8 +57,8 @@ static void end(fixture *f)
 static const char *resolve(fixture *f, const char *pipeline, const char *type)
 {
     fp_buf_dispose(&f->out);
-    ck_assert_msg(fp_pipelines_resolve(f->pls, pipeline, type, &f->out, &f->err) == FILEPROC_OK, "%s",
-                  f->err.message);
+    ck_assert_msg(fp_pipelines_resolve(f->pls, pipeline, type, &f->out, &f->err) == FILEPROC_OK,
+                  "%s", f->err.message);
     return f->out.data;
 }
 
@@ -154,7 +157,8 @@ END_TEST
 
 START_TEST(resolving_a_resolved_pipeline_changes_nothing)
 {
-    static const char *const types[] = { "image/png", "application/pdf", "text/csv", "application/zip" };
+    static const char *const types[] = { "image/png", "application/pdf", "text/csv",
+                                         "application/zip" };
     fixture f;
     fp_buf once = FILEPROC_BUF_INIT;
 
@@ -174,15 +178,19 @@ START_TEST(inline_pipelines_are_completed)
     fixture f;
 
     begin(&f, &app_count, NULL);
-    ck_assert_str_eq(resolve(&f, " \n{\"steps\":[{\"operation\":\"app.count\"}]}", NULL),
-                     "{\"name\":\"inline\",\"steps\":[{\"name\":\"app.count\",\"operation\":\"app.count\","
-                     "\"params\":{\"fold\":true}}]}");
-    ck_assert_str_eq(resolve(&f, "{\"name\":\"mine\",\"steps\":[{\"operation\":\"app.count\",\"name\":\"a\"},"
-                                 "{\"operation\":\"app.count\",\"name\":\"app.count\",\"params\":{\"word\":\"x\"}}]}",
-                             "Text/Plain"),
-                     "{\"name\":\"mine\",\"steps\":[{\"name\":\"a\",\"operation\":\"app.count\","
-                     "\"params\":{\"fold\":true}},{\"name\":\"app.count\",\"operation\":\"app.count\","
-                     "\"params\":{\"word\":\"x\",\"fold\":true}}]}");
+    ck_assert_str_eq(
+        resolve(&f, " \n{\"steps\":[{\"operation\":\"app.count\"}]}", NULL),
+        "{\"name\":\"inline\",\"steps\":[{\"name\":\"app.count\",\"operation\":\"app.count\","
+        "\"params\":{\"fold\":true}}]}");
+    ck_assert_str_eq(
+        resolve(
+            &f,
+            "{\"name\":\"mine\",\"steps\":[{\"operation\":\"app.count\",\"name\":\"a\"},"
+            "{\"operation\":\"app.count\",\"name\":\"app.count\",\"params\":{\"word\":\"x\"}}]}",
+            "Text/Plain"),
+        "{\"name\":\"mine\",\"steps\":[{\"name\":\"a\",\"operation\":\"app.count\","
+        "\"params\":{\"fold\":true}},{\"name\":\"app.count\",\"operation\":\"app.count\","
+        "\"params\":{\"word\":\"x\",\"fold\":true}}]}");
     end(&f);
 }
 END_TEST
@@ -203,30 +211,35 @@ START_TEST(wrong_pipelines_are_refused_with_the_place)
     refuses(&f, "{\"steps\":[1]}", NULL, "pipeline_invalid", "steps[0]: must be an object");
     refuses(&f, "{\"steps\":[{}]}", NULL, "pipeline_invalid", "steps[0].operation: is required");
     refuses(&f, "{\"stepps\":[]}", NULL, "pipeline_invalid", "stepps: is not known here");
-    refuses(&f, "{\"accepts\":[],\"steps\":[{\"operation\":\"image.info\"}]}", NULL, "pipeline_invalid",
-            "accepts: is not known here");
-    refuses(&f, "{\"steps\":[{\"operation\":\"image.info\",\"parameters\":{}}]}", NULL, "pipeline_invalid",
-            "steps[0].parameters: is not known here");
-    refuses(&f, "{\"steps\":[{\"operation\":\"image.info\",\"params\":[]}]}", NULL, "pipeline_invalid",
-            "steps[0].params: must be an object");
+    refuses(&f, "{\"accepts\":[],\"steps\":[{\"operation\":\"image.info\"}]}", NULL,
+            "pipeline_invalid", "accepts: is not known here");
+    refuses(&f, "{\"steps\":[{\"operation\":\"image.info\",\"parameters\":{}}]}", NULL,
+            "pipeline_invalid", "steps[0].parameters: is not known here");
+    refuses(&f, "{\"steps\":[{\"operation\":\"image.info\",\"params\":[]}]}", NULL,
+            "pipeline_invalid", "steps[0].params: must be an object");
     refuses(&f, "{\"steps\":[{\"operation\":\"image.melt\"}]}", NULL, "operation_unknown",
             "steps[0].operation: there is no operation \"image.melt\"");
-    refuses(&f, "{\"steps\":[{\"operation\":\"image.info\"},{\"operation\":\"image.resize\",\"params\":{\"width\":16385}}]}",
-            NULL, "parameter_invalid", "steps[1].params.width: must be at most 16384");
+    refuses(
+        &f,
+        "{\"steps\":[{\"operation\":\"image.info\"},{\"operation\":\"image.resize\",\"params\":{\"width\":16385}}]}",
+        NULL, "parameter_invalid", "steps[1].params.width: must be at most 16384");
     refuses(&f, "{\"steps\":[{\"operation\":\"image.info\"},{\"operation\":\"image.info\"}]}", NULL,
             "pipeline_invalid",
             "steps[1].name: \"image.info\" is the name of steps[0] already; give the steps names");
-    refuses(&f, "{\"steps\":[{\"name\":\"a\",\"operation\":\"image.info\"},{\"name\":\"a\",\"operation\":\"image.info\"}]}",
-            NULL, "pipeline_invalid", "steps[1].name: \"a\" is the name of steps[0] already");
-    refuses(&f, "{\"steps\":[{\"name\":\"../x\",\"operation\":\"image.info\"}]}", NULL, "pipeline_invalid",
-            "steps[0].name: must be 1 to 40 characters of [a-z0-9_-]");
-    refuses(&f, "{\"steps\":[{\"name\":\"pdf.info\",\"operation\":\"image.info\"}]}", NULL, "pipeline_invalid",
-            "steps[0].name: must be 1 to 40 characters of [a-z0-9_-]");
-    refuses(&f, "{\"name\":\"\",\"steps\":[{\"operation\":\"image.info\"}]}", NULL, "pipeline_invalid",
-            "name: must be 1 to 40 characters of [a-z0-9_-]");
-    refuses(&f, "{\"steps\":[{\"operation\":\"image.info\"},{\"operation\":\"pdf.info\"}]}", "image/png",
-            "media_unsupported", "steps[1]: pdf.info does not take image/png");
-    refuses(&f, "image", "text/plain", "media_unsupported", "steps[0]: image.info does not take text/plain");
+    refuses(
+        &f,
+        "{\"steps\":[{\"name\":\"a\",\"operation\":\"image.info\"},{\"name\":\"a\",\"operation\":\"image.info\"}]}",
+        NULL, "pipeline_invalid", "steps[1].name: \"a\" is the name of steps[0] already");
+    refuses(&f, "{\"steps\":[{\"name\":\"../x\",\"operation\":\"image.info\"}]}", NULL,
+            "pipeline_invalid", "steps[0].name: must be 1 to 40 characters of [a-z0-9_-]");
+    refuses(&f, "{\"steps\":[{\"name\":\"pdf.info\",\"operation\":\"image.info\"}]}", NULL,
+            "pipeline_invalid", "steps[0].name: must be 1 to 40 characters of [a-z0-9_-]");
+    refuses(&f, "{\"name\":\"\",\"steps\":[{\"operation\":\"image.info\"}]}", NULL,
+            "pipeline_invalid", "name: must be 1 to 40 characters of [a-z0-9_-]");
+    refuses(&f, "{\"steps\":[{\"operation\":\"image.info\"},{\"operation\":\"pdf.info\"}]}",
+            "image/png", "media_unsupported", "steps[1]: pdf.info does not take image/png");
+    refuses(&f, "image", "text/plain", "media_unsupported",
+            "steps[0]: image.info does not take text/plain");
     refuses(&f, NULL, "nonsense", "media_unsupported", "\"nonsense\" is no media type");
     refuses(&f, NULL, NULL, "invalid", "an argument is NULL");
     memset(text, ' ', 69999);
@@ -248,8 +261,10 @@ START_TEST(pipelines_have_at_most_50_steps)
         text.size = 0;
         ck_assert_int_eq(fpi_buf_text(f.ctx, &text, "{\"steps\":[", NULL), FILEPROC_OK);
         for (int i = 0; i < count; i++)
-            ck_assert_int_eq(fpi_buf_printf(f.ctx, &text, NULL, "%s{\"name\":\"s%d\",\"operation\":\"image.info\"}",
-                                            i ? "," : "", i), FILEPROC_OK);
+            ck_assert_int_eq(fpi_buf_printf(f.ctx, &text, NULL,
+                                            "%s{\"name\":\"s%d\",\"operation\":\"image.info\"}",
+                                            i ? "," : "", i),
+                             FILEPROC_OK);
         ck_assert_int_eq(fpi_buf_text(f.ctx, &text, "]}", NULL), FILEPROC_OK);
         if (count == 50)
             resolve(&f, text.data, NULL);
@@ -264,7 +279,8 @@ END_TEST
 /* Fifty steps with a long text each would not fit into a packet for the helper once they are completed. */
 START_TEST(a_pipeline_that_grows_too_long_by_its_defaults_is_refused)
 {
-    static const char filler[] = "{\"type\":\"object\",\"properties\":{\"t\":{\"type\":\"string\",\"default\":\"%s\"}}}";
+    static const char filler[] =
+        "{\"type\":\"object\",\"properties\":{\"t\":{\"type\":\"string\",\"default\":\"%s\"}}}";
     char parameters[3000], value[2001], text[4000] = "{\"steps\":[";
     fp_operation op = { FILEPROC_OPERATION_INIT("app.long"), .accepts = "*", .run = never_run };
     fixture f;
@@ -275,10 +291,11 @@ START_TEST(a_pipeline_that_grows_too_long_by_its_defaults_is_refused)
     op.parameters = parameters;
     begin(&f, &op, NULL);
     for (int i = 0; i < 40; i++)
-        snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s{\"name\":\"s%d\",\"operation\":\"app.long\"}",
-                 i ? "," : "", i);
+        snprintf(text + strlen(text), sizeof(text) - strlen(text),
+                 "%s{\"name\":\"s%d\",\"operation\":\"app.long\"}", i ? "," : "", i);
     strncat(text, "]}", sizeof(text) - strlen(text) - 1);
-    refuses(&f, text, NULL, "pipeline_invalid", "with all parameters written out it is longer than 65536 bytes");
+    refuses(&f, text, NULL, "pipeline_invalid",
+            "with all parameters written out it is longer than 65536 bytes");
     end(&f);
 }
 END_TEST
@@ -287,25 +304,30 @@ START_TEST(wrong_definitions_stop_the_opening_with_the_place)
 {
     char *text = malloc(1100000);
 
-    open_refuses("nonsense", "pipeline_invalid", "pipelines: line 1, column 8: invalid token near 'nonsense'");
+    open_refuses("nonsense", "pipeline_invalid",
+                 "pipelines: line 1, column 8: invalid token near 'nonsense'");
     open_refuses("{}", "pipeline_invalid", "pipelines: must be an array of at most 200 pipelines");
     open_refuses("[1]", "pipeline_invalid", "pipelines[0]: must be an object");
     open_refuses("[{\"steps\":[{\"operation\":\"image.info\"}]}]", "pipeline_invalid",
                  "pipelines[0].name: is required");
-    open_refuses("[{\"name\":\"inline\",\"steps\":[{\"operation\":\"image.info\"}]}]", "pipeline_invalid",
-                 "pipelines[0].name: \"inline\" is kept for pipelines without a name");
-    open_refuses("[{\"name\":\"A\",\"steps\":[{\"operation\":\"image.info\"}]}]", "pipeline_invalid",
-                 "pipelines[0].name: must be 1 to 40 characters of [a-z0-9_-]");
-    open_refuses("[{\"name\":\"a\",\"accepts\":[\"image/png\",\"IMAGE/*\"],\"steps\":[{\"operation\":\"image.info\"}]}]",
+    open_refuses("[{\"name\":\"inline\",\"steps\":[{\"operation\":\"image.info\"}]}]",
                  "pipeline_invalid",
-                 "pipelines[0].accepts[1]: must be a media type in lower case, or one like image/*");
+                 "pipelines[0].name: \"inline\" is kept for pipelines without a name");
+    open_refuses("[{\"name\":\"A\",\"steps\":[{\"operation\":\"image.info\"}]}]",
+                 "pipeline_invalid", "pipelines[0].name: must be 1 to 40 characters of [a-z0-9_-]");
+    open_refuses(
+        "[{\"name\":\"a\",\"accepts\":[\"image/png\",\"IMAGE/*\"],\"steps\":[{\"operation\":\"image.info\"}]}]",
+        "pipeline_invalid",
+        "pipelines[0].accepts[1]: must be a media type in lower case, or one like image/*");
     open_refuses("[{\"name\":\"a\",\"steps\":[{\"operation\":\"image.info\"}]},"
                  "{\"name\":\"a\",\"steps\":[{\"operation\":\"image.info\"}]}]",
                  "pipeline_invalid", "pipelines[1].name: \"a\" is there already");
-    open_refuses("[{\"name\":\"a\",\"steps\":[{\"operation\":\"image.melt\"}]}]", "operation_unknown",
+    open_refuses("[{\"name\":\"a\",\"steps\":[{\"operation\":\"image.melt\"}]}]",
+                 "operation_unknown",
                  "pipelines[0].steps[0].operation: there is no operation \"image.melt\"");
-    open_refuses("[{\"name\":\"a\",\"steps\":[{\"operation\":\"image.resize\",\"params\":{\"quality\":0}}]}]",
-                 "parameter_invalid", "pipelines[0].steps[0].params.quality: must be at least 1");
+    open_refuses(
+        "[{\"name\":\"a\",\"steps\":[{\"operation\":\"image.resize\",\"params\":{\"quality\":0}}]}]",
+        "parameter_invalid", "pipelines[0].steps[0].params.quality: must be at least 1");
     memset(text, ' ', 1099999);
     text[1099999] = '\0';
     open_refuses(text, "pipeline_invalid", "pipelines: longer than 1048576 bytes");
@@ -317,19 +339,21 @@ START_TEST(own_definitions_replace_and_add_and_win)
 {
     fixture f;
 
-    begin(&f, NULL,
-          "[{\"name\":\"image\",\"steps\":[{\"operation\":\"image.info\"}]},"
-          "{\"name\":\"pictures\",\"accepts\":[\"image/*\"],\"steps\":[{\"operation\":\"image.info\"}]},"
-          "{\"name\":\"pngs\",\"accepts\":[\"image/png\"],\"steps\":[{\"operation\":\"image.info\"}]},"
-          "{\"name\":\"all\",\"accepts\":[\"*\"],\"steps\":[{\"operation\":\"file.type\"}]}]");
+    begin(
+        &f, NULL,
+        "[{\"name\":\"image\",\"steps\":[{\"operation\":\"image.info\"}]},"
+        "{\"name\":\"pictures\",\"accepts\":[\"image/*\"],\"steps\":[{\"operation\":\"image.info\"}]},"
+        "{\"name\":\"pngs\",\"accepts\":[\"image/png\"],\"steps\":[{\"operation\":\"image.info\"}]},"
+        "{\"name\":\"all\",\"accepts\":[\"*\"],\"steps\":[{\"operation\":\"file.type\"}]}]");
     /* The closest fit wins; own ones win over built-in ones even when these fit closer. */
     ck_assert_ptr_nonnull(strstr(resolve(&f, NULL, "image/png"), "\"pngs\""));
     ck_assert_ptr_nonnull(strstr(resolve(&f, NULL, "image/jpeg"), "\"pictures\""));
     ck_assert_ptr_nonnull(strstr(resolve(&f, NULL, "application/pdf"), "\"all\""));
     /* image.info doesn't take SVG, so "pictures" is no default for it. */
     ck_assert_ptr_nonnull(strstr(resolve(&f, NULL, "image/svg+xml"), "\"all\""));
-    ck_assert_str_eq(resolve(&f, "image", "image/png"),
-                     "{\"name\":\"image\",\"steps\":[{\"name\":\"image.info\",\"operation\":\"image.info\",\"params\":{}}]}");
+    ck_assert_str_eq(
+        resolve(&f, "image", "image/png"),
+        "{\"name\":\"image\",\"steps\":[{\"name\":\"image.info\",\"operation\":\"image.info\",\"params\":{}}]}");
     ck_assert_ptr_nonnull(resolve(&f, "pdf", "application/pdf"));
     end(&f);
 }
@@ -337,7 +361,8 @@ END_TEST
 
 START_TEST(own_operations_win_over_built_in_ones)
 {
-    static const fp_operation op = { FILEPROC_OPERATION_INIT("text.stats"), .accepts = "*", .run = never_run };
+    static const fp_operation op = { FILEPROC_OPERATION_INIT("text.stats"), .accepts = "*",
+                                     .run = never_run };
     fixture f;
 
     begin(&f, &op, NULL);
@@ -353,37 +378,45 @@ START_TEST(wrong_operations_stop_the_opening)
     char long_name[80] = "app.";
 
     memset(long_name + 4, 'x', 75);
-    operation_refused((fp_operation){ .name = "App.count", .accepts = "*" },
-                      "operation App.count: a name is noun.verb in [a-z0-9_], at most 64 characters");
+    operation_refused(
+        (fp_operation){ .name = "App.count", .accepts = "*" },
+        "operation App.count: a name is noun.verb in [a-z0-9_], at most 64 characters");
     operation_refused((fp_operation){ .name = "count", .accepts = "*" },
                       "operation count: a name is noun.verb in [a-z0-9_], at most 64 characters");
     operation_refused((fp_operation){ .name = "a.b.c", .accepts = "*" },
                       "operation a.b.c: a name is noun.verb in [a-z0-9_], at most 64 characters");
-    operation_refused((fp_operation){ .name = long_name, .accepts = "*" },
-                      "operation app.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: a name is noun.verb "
-                      "in [a-z0-9_], at most 64 characters");
-    operation_refused((fp_operation){ .name = "a.b" },
-                      "operation a.b: accepts must be media types in lower case, with commas between");
-    operation_refused((fp_operation){ .name = "a.b", .accepts = "text/plain,,text/csv" },
-                      "operation a.b: accepts must be media types in lower case, with commas between");
+    operation_refused(
+        (fp_operation){ .name = long_name, .accepts = "*" },
+        "operation app.xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: a name is noun.verb "
+        "in [a-z0-9_], at most 64 characters");
+    operation_refused(
+        (fp_operation){ .name = "a.b" },
+        "operation a.b: accepts must be media types in lower case, with commas between");
+    operation_refused(
+        (fp_operation){ .name = "a.b", .accepts = "text/plain,,text/csv" },
+        "operation a.b: accepts must be media types in lower case, with commas between");
     operation_refused((fp_operation){ .name = "a.b", .accepts = "*", .info_key = "a b" },
                       "operation a.b: info_key must be 1 to 40 characters of [a-z0-9_]");
-    operation_refused((fp_operation){ .name = "a.b", .accepts = "*", .parameters = "{\"type\":\"array\"}" },
-                      "a.b.parameters: type must be \"object\"");
-    operation_refused((fp_operation){ .name = "a.b", .accepts = "*", .parameters = "{\"typ\":\"object\"}" },
-                      "a.b.parameters.typ: is not among the supported words of JSON Schema");
+    operation_refused(
+        (fp_operation){ .name = "a.b", .accepts = "*", .parameters = "{\"type\":\"array\"}" },
+        "a.b.parameters: type must be \"object\"");
+    operation_refused(
+        (fp_operation){ .name = "a.b", .accepts = "*", .parameters = "{\"typ\":\"object\"}" },
+        "a.b.parameters.typ: is not among the supported words of JSON Schema");
 }
 END_TEST
 
 START_TEST(operations_whose_parameters_are_no_object_are_not_added)
 {
-    fp_operation op = { FILEPROC_OPERATION_INIT("a.b"), .accepts = "*", .parameters = "{", .run = never_run };
+    fp_operation op = { FILEPROC_OPERATION_INIT("a.b"), .accepts = "*", .parameters = "{",
+                        .run = never_run };
     fp_error err = { 0 };
     fixture f;
 
     begin(&f, NULL, NULL);
     ck_assert_int_eq(fp_context_add_operation(f.ctx, &op, &err), FILEPROC_ERR_INVALID);
-    ck_assert_str_eq(err.message, "parameters: line 1, column 1: string or '}' expected near end of file");
+    ck_assert_str_eq(err.message,
+                     "parameters: line 1, column 1: string or '}' expected near end of file");
     op.parameters = "[]";
     ck_assert_int_eq(fp_context_add_operation(f.ctx, &op, &err), FILEPROC_ERR_INVALID);
     op.parameters = NULL;
@@ -416,7 +449,8 @@ START_TEST(describe_lists_operations_sorted_and_pipelines)
     ck_assert_str_eq(json_string_value(json_object_get(one, "name")), "app.count");
     ck_assert_str_eq(json_string_value(json_object_get(one, "runs_in")), "process");
     ck_assert_str_eq(json_string_value(json_object_get(one, "info_key")), "count");
-    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(one, "accepts"), 1)), "application/json");
+    ck_assert_str_eq(json_string_value(json_array_get(json_object_get(one, "accepts"), 1)),
+                     "application/json");
     ck_assert(json_is_object(json_object_get(one, "parameters")));
     one = json_array_get(operations, 1);
     ck_assert_str_eq(json_string_value(json_object_get(one, "runs_in")), "helper");
@@ -495,7 +529,8 @@ static fp_status open_and_use(fp_context *ctx, fp_buf *out, fp_error *err)
     ck_assert(rc == FILEPROC_OK || out->size == before);
     before = out->size;
     if (rc == FILEPROC_OK)
-        rc = fp_pipelines_resolve(pls, "{\"steps\":[{\"operation\":\"app.count\"}]}", NULL, out, err);
+        rc = fp_pipelines_resolve(pls, "{\"steps\":[{\"operation\":\"app.count\"}]}", NULL, out,
+                                  err);
     ck_assert(rc == FILEPROC_OK || out->size == before);
     before = out->size;
     if (rc == FILEPROC_OK)
@@ -529,12 +564,14 @@ START_TEST(open_resolve_and_describe_survive_every_allocation_failure)
 }
 END_TEST
 
-RUN_TESTS("pipelines", photos_get_facts_a_thumb_and_a_preview_by_default, each_kind_of_file_has_its_default,
-          resolving_a_resolved_pipeline_changes_nothing, inline_pipelines_are_completed,
-          wrong_pipelines_are_refused_with_the_place, pipelines_have_at_most_50_steps,
+RUN_TESTS("pipelines", photos_get_facts_a_thumb_and_a_preview_by_default,
+          each_kind_of_file_has_its_default, resolving_a_resolved_pipeline_changes_nothing,
+          inline_pipelines_are_completed, wrong_pipelines_are_refused_with_the_place,
+          pipelines_have_at_most_50_steps,
           a_pipeline_that_grows_too_long_by_its_defaults_is_refused,
-          wrong_definitions_stop_the_opening_with_the_place, own_definitions_replace_and_add_and_win,
-          own_operations_win_over_built_in_ones, wrong_operations_stop_the_opening,
+          wrong_definitions_stop_the_opening_with_the_place,
+          own_definitions_replace_and_add_and_win, own_operations_win_over_built_in_ones,
+          wrong_operations_stop_the_opening,
           operations_whose_parameters_are_no_object_are_not_added,
           describe_lists_operations_sorted_and_pipelines, wrong_arguments_answer_invalid,
           options_of_an_older_caller_keep_our_defaults,

@@ -9,8 +9,8 @@ static json_t *parse(const char *text)
     json_t *json = NULL;
     fp_error err = { 0 };
 
-    ck_assert_msg(fpi_json_parse(text, strlen(text), "test", &json, &err) == FILEPROC_OK, "%s: %s", text,
-                  err.message);
+    ck_assert_msg(fpi_json_parse(text, strlen(text), "test", &json, &err) == FILEPROC_OK, "%s: %s",
+                  text, err.message);
     return json;
 }
 
@@ -64,10 +64,10 @@ static void bad_schema(const char *text, const char *message)
 
 START_TEST(types_are_checked_one_by_one_and_in_lists)
 {
-    static const char *const types[] = { "object", "array", "string", "integer",
+    static const char *const types[] = { "object", "array",   "string", "integer",
                                          "number", "boolean", "null" };
     static const char *const values[] = { "{}", "[]", "\"x\"", "1", "1.5", "true", "null" };
-    static const char *const names[] = { "an object", "an array", "a string", "an integer",
+    static const char *const names[] = { "an object", "an array",  "a string", "an integer",
                                          "a number",  "a boolean", "null" };
     char schema[64], message[64];
 
@@ -120,7 +120,8 @@ START_TEST(lengths_count_characters)
 {
     const char *s = OBJECT("\"t\":{\"type\":\"string\",\"minLength\":2,\"maxLength\":3}");
 
-    good(s, "{\"t\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"}", "{\"t\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"}");
+    good(s, "{\"t\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"}",
+         "{\"t\":\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"}");
     bad(s, "{\"t\":\"\xc3\xa4\"}", "params.t: must have at least 2 characters");
     bad(s, "{\"t\":\"abcd\"}", "params.t: must have at most 3 characters");
 }
@@ -156,10 +157,11 @@ END_TEST
 START_TEST(members_that_the_schema_lacks_are_refused_unless_it_allows_them)
 {
     bad("{\"type\":\"object\"}", "{\"a\":1}", "params.a: is not known here");
-    bad("{\"type\":\"object\",\"additionalProperties\":false}", "{\"a\":1}", "params.a: is not known here");
+    bad("{\"type\":\"object\",\"additionalProperties\":false}", "{\"a\":1}",
+        "params.a: is not known here");
     good("{\"type\":\"object\",\"additionalProperties\":true}", "{\"a\":1}", "{\"a\":1}");
-    good("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}", "{\"a\":1,\"b\":2.0}",
-         "{\"a\":1,\"b\":2}");
+    good("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}",
+         "{\"a\":1,\"b\":2.0}", "{\"a\":1,\"b\":2}");
     bad("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}", "{\"a\":\"1\"}",
         "params.a: must be an integer");
 }
@@ -178,19 +180,22 @@ END_TEST
 
 START_TEST(defaults_are_written_out_at_every_depth)
 {
-    const char *s = OBJECT("\"quality\":{\"type\":\"integer\",\"default\":80},"
-                           "\"box\":{\"type\":\"object\",\"properties\":{\"w\":{\"default\":1}},\"default\":{}},"
-                           "\"other\":{\"type\":\"object\",\"properties\":{\"w\":{\"default\":1}}}");
+    const char *s = OBJECT(
+        "\"quality\":{\"type\":\"integer\",\"default\":80},"
+        "\"box\":{\"type\":\"object\",\"properties\":{\"w\":{\"default\":1}},\"default\":{}},"
+        "\"other\":{\"type\":\"object\",\"properties\":{\"w\":{\"default\":1}}}");
 
     good(s, "{}", "{\"quality\":80,\"box\":{\"w\":1}}");
-    good(s, "{\"quality\":5,\"other\":{}}", "{\"quality\":5,\"other\":{\"w\":1},\"box\":{\"w\":1}}");
+    good(s, "{\"quality\":5,\"other\":{}}",
+         "{\"quality\":5,\"other\":{\"w\":1},\"box\":{\"w\":1}}");
 }
 END_TEST
 
 START_TEST(one_schema_completes_many_values_without_sharing)
 {
     const fpi_place root = FPI_PLACE_ROOT;
-    FPI_CLEANUP(json_t) schema = parse(OBJECT("\"list\":{\"type\":\"array\",\"items\":{},\"default\":[]}"));
+    FPI_CLEANUP(json_t)
+    schema = parse(OBJECT("\"list\":{\"type\":\"array\",\"items\":{},\"default\":[]}"));
     FPI_CLEANUP(json_t) one = parse("{}");
     FPI_CLEANUP(json_t) two = parse("{}");
 
@@ -210,10 +215,12 @@ START_TEST(misspelt_schemas_are_refused_with_the_place)
     bad_schema(OBJECT("\"a\":{\"items\":{\"type\":\"int\"}}"),
                "properties.a.items.type: must be the name of a type, or a list of 1 to 4 of them");
     bad_schema("{\"type\":[]}", "type: must be the name of a type, or a list of 1 to 4 of them");
-    bad_schema("{\"type\":[\"null\",1]}", "type: must be the name of a type, or a list of 1 to 4 of them");
+    bad_schema("{\"type\":[\"null\",1]}",
+               "type: must be the name of a type, or a list of 1 to 4 of them");
     bad_schema("{\"properties\":[]}", "properties: must be an object of schemas");
     bad_schema("{\"properties\":{\"a\":1}}", "properties.a: must be a schema, that is, an object");
-    bad_schema("{\"additionalProperties\":1}", "additionalProperties: must be a schema, that is, an object");
+    bad_schema("{\"additionalProperties\":1}",
+               "additionalProperties: must be a schema, that is, an object");
     bad_schema("{\"required\":\"a\"}", "required: must be an array of strings");
     bad_schema("{\"required\":[1]}", "required: must be an array of strings");
     bad_schema("{\"enum\":[]}", "enum: must be an array of values");
@@ -228,9 +235,11 @@ END_TEST
 START_TEST(places_are_written_as_people_write_them)
 {
     const fpi_place root = FPI_PLACE_ROOT, steps = fpi_place_member(&root, "steps");
-    const fpi_place second = fpi_place_element(&steps, 1), params = fpi_place_member(&second, "params");
-    fpi_place long_key = fpi_place_member(&params, "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
-                                                   "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4x\xc3\xa4");
+    const fpi_place second = fpi_place_element(&steps, 1),
+                    params = fpi_place_member(&second, "params");
+    fpi_place long_key = fpi_place_member(
+        &params, "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+                 "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4x\xc3\xa4");
     fpi_place chain[40];
     char text[FPI_PLACE_SIZE];
 
@@ -239,11 +248,13 @@ START_TEST(places_are_written_as_people_write_them)
     fpi_place_text(&params, text);
     ck_assert_str_eq(text, "steps[1].params");
     fpi_place_text(&long_key, text);
-    ck_assert_str_eq(text, "steps[1].params.\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
-                           "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4x..");
+    ck_assert_str_eq(
+        text, "steps[1].params.\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
+              "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4x..");
     chain[0] = root;
     for (size_t i = 1; i < 40; i++)
-        chain[i] = i % 2 ? fpi_place_member(&chain[i - 1], "member") : fpi_place_element(&chain[i - 1], i);
+        chain[i] =
+            i % 2 ? fpi_place_member(&chain[i - 1], "member") : fpi_place_element(&chain[i - 1], i);
     fpi_place_text(&chain[39], text);
     ck_assert_uint_lt(strlen(text), sizeof(text));
     ck_assert_str_eq(text + strlen(text) - 3, "...");
@@ -251,9 +262,9 @@ START_TEST(places_are_written_as_people_write_them)
 END_TEST
 
 RUN_TESTS("schema", types_are_checked_one_by_one_and_in_lists,
-          whole_numbers_become_integers_where_integers_are_asked_for, numbers_keep_within_their_limits,
-          lengths_count_characters, choices_and_constants_are_compared_by_value,
-          arrays_keep_their_size_and_check_their_items,
+          whole_numbers_become_integers_where_integers_are_asked_for,
+          numbers_keep_within_their_limits, lengths_count_characters,
+          choices_and_constants_are_compared_by_value, arrays_keep_their_size_and_check_their_items,
           members_that_the_schema_lacks_are_refused_unless_it_allows_them,
           required_members_must_be_given_though_they_have_a_default,
           defaults_are_written_out_at_every_depth, one_schema_completes_many_values_without_sharing,

@@ -1,7 +1,7 @@
 /* Owns: what an embedder writes to add an operation of its own, run in its own process.
  * Must not know: any operation. Less stable than the other headers: a minor release may extend it. */
-#ifndef FILEPROC_DRIVER_OPERATION_H
-#define FILEPROC_DRIVER_OPERATION_H
+#ifndef FILEPROC_DRIVER_OPERATION_DRIVER_H
+#define FILEPROC_DRIVER_OPERATION_DRIVER_H
 
 #include <fileproc/pipeline.h>
 
