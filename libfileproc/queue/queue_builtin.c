@@ -1,0 +1,8 @@
+/* Owns: the table of the queue drivers in this build.
+ * Must not know: what they do. The only file of this folder with feature conditions. */
+#include "queue/queue_private.h"
+
+const fp_queue_driver *const fpi_queue_drivers[] = {
+    &fpi_queue_database_driver,
+    NULL,
+};

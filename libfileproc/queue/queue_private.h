@@ -1,0 +1,24 @@
+/* Owns: what is inside a queue handle, and the table of built-in drivers.
+ * Must not know: any driver's insides. */
+#ifndef FPI_QUEUE_PRIVATE_H
+#define FPI_QUEUE_PRIVATE_H
+
+#include <fileproc/driver/queue_driver.h>
+#include <fileproc/queue.h>
+
+#include "core/context_private.h"
+
+struct fp_queue {
+    fp_context *ctx;
+    const fp_queue_driver *drv;
+    void *self;
+};
+
+FPI_DEFINE_CLEANUP(fp_queue, fp_queue_free)
+FPI_DEFINE_CLEANUP(fp_message, fp_message_free)
+
+/** Ends with NULL. */
+extern const fp_queue_driver *const fpi_queue_drivers[];
+extern const fp_queue_driver fpi_queue_database_driver;
+
+#endif
