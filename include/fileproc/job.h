@@ -229,8 +229,8 @@ FILEPROC_API void fp_job_page_free(fp_job_page *page);
 /** What fp_jobs_maintain() did. Start from FILEPROC_JOBS_MAINTENANCE_INIT. */
 typedef struct fp_jobs_maintenance {
     size_t struct_size; /**< Filled by the initialiser; never by hand. */
-    uint64_t rescued;   /**< Running jobs whose lease ran out, queued again. */
-    uint64_t dead;      /**< Of those, how many had no attempt left. */
+    uint64_t rescued;   /**< Running jobs whose worker was lost, queued again. */
+    uint64_t dead;      /**< The same, but no attempt was left. */
     uint64_t queued;    /**< Jobs waiting now. */
     uint64_t running;   /**< Jobs running now. */
 } fp_jobs_maintenance;
