@@ -37,15 +37,12 @@ CREATE TABLE uploads (
     job_id     TEXT,
     metadata   TEXT,                            -- JSON object or NULL
     sha256     TEXT,
-    discarded  BIGINT NOT NULL,                 -- 1: nothing is staged any more
     created_at BIGINT NOT NULL,
-    updated_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,                 -- of the row; what arrived since tell the parts in storage
     expires_at BIGINT NOT NULL
 );
-CREATE INDEX uploads_open ON uploads (expires_at) WHERE status = 'open';
+CREATE INDEX uploads_open ON uploads (expires_at, id) WHERE status = 'open';
 CREATE INDEX uploads_ended ON uploads (updated_at) WHERE status <> 'open';
--- What the reaper has to look at; without it every pass would read all tombstones.
-CREATE INDEX uploads_undiscarded ON uploads (id) WHERE status <> 'open' AND discarded = 0;
 
 CREATE TABLE jobs (
     id              TEXT PRIMARY KEY,

@@ -1,0 +1,159 @@
+/* Owns: the beginning of an upload: what may be asked for, and the row that makes it durable.
+ * Must not know: chunks. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/json.h"
+#include "core/media_type.h"
+#include "core/options.h"
+#include "upload/filename.h"
+#include "upload/upload_private.h"
+
+#define OWNER_MAX 255u
+#define METADATA_MAX (16u * 1024u)
+
+static fp_status check_type(const fp_uploads *ups, const char *mime_type,
+                            char type[FPI_MEDIA_TYPE_SIZE], fp_error *err)
+{
+    if (!fpi_media_type_normalise(mime_type, type))
+        return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_TYPE_NOT_ALLOWED,
+                                "%.100s is no media type", mime_type);
+    if (fpi_media_list_match(ups->allowed_types, type) == FPI_MEDIA_MATCH_NONE)
+        return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_TYPE_NOT_ALLOWED,
+                                "The type %.100s is not allowed", type);
+    return FILEPROC_OK;
+}
+
+static fp_status check_owner(const char *owner, fp_error *err)
+{
+    size_t characters;
+
+    if (owner && (strnlen(owner, OWNER_MAX + 1) > OWNER_MAX || !fpi_text_clean(owner, &characters)))
+        return fp_error_setf(err, FILEPROC_ERR_INVALID,
+                             "The owner must be at most %u bytes of UTF-8 without control "
+                             "characters",
+                             OWNER_MAX);
+    return FILEPROC_OK;
+}
+
+static fp_status metadata_invalid(fp_error *err, const char *why)
+{
+    return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_METADATA_INVALID,
+                            "The metadata %s", why);
+}
+
+static fp_status check_metadata(const char *metadata, fp_error *err)
+{
+    FPI_CLEANUP(json_t) parsed = NULL;
+    fp_error e = { 0 };
+    fp_status rc;
+
+    if (!metadata)
+        return FILEPROC_OK;
+    if (strnlen(metadata, METADATA_MAX + 1) > METADATA_MAX)
+        return metadata_invalid(err, "must have at most 16 KiB");
+    rc = fpi_json_parse(metadata, strlen(metadata), "metadata", &parsed, &e);
+    if (rc == FILEPROC_ERR_NOMEM)
+        return fpi_no_memory(err);
+    if (rc < 0 || !json_is_object(parsed))
+        return metadata_invalid(err, "must be a JSON object");
+    return FILEPROC_OK;
+}
+
+static fp_status check_size(const fp_uploads *ups, uint64_t size, fp_error *err)
+{
+    if (size > ups->max_file_size)
+        return fp_error_reasonf(err, FILEPROC_ERR_QUOTA, FILEPROC_REASON_SIZE_TOO_LARGE,
+                                "A file may have at most %llu bytes",
+                                (unsigned long long)ups->max_file_size);
+    return FILEPROC_OK;
+}
+
+/* A file so large that it would have more chunks than storage can keep account of gets larger ones. */
+static uint64_t choose_chunk_size(const fp_uploads *ups, uint64_t size)
+{
+    uint64_t chunk_size = ups->chunk_size;
+
+    while (fpi_upload_chunks(size, chunk_size) > FPI_UPLOAD_CHUNKS_MAX)
+        chunk_size *= 2;
+    return chunk_size;
+}
+
+/* An upload in the making; the texts that are not the caller's. */
+typedef struct creation {
+    fp_upload upload;
+    char id[FPI_UUID_SIZE];
+    char file_id[FPI_UUID_SIZE];
+    char type[FPI_MEDIA_TYPE_SIZE];
+} creation;
+
+static fp_status check_request(const fp_uploads *ups, const fp_upload_request *req, creation *c,
+                               fp_error *err)
+{
+    fp_upload *u = &c->upload;
+    fp_status rc;
+
+    if (!req->filename || !req->mime_type)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "filename and mime_type are needed");
+    rc = fpi_filename_clean(req->filename, &u->filename, err);
+    if (rc == FILEPROC_OK)
+        rc = check_type(ups, req->mime_type, c->type, err);
+    if (rc == FILEPROC_OK)
+        rc = check_owner(req->owner, err);
+    if (rc == FILEPROC_OK)
+        rc = check_metadata(req->metadata, err);
+    return rc < 0 ? rc : check_size(ups, req->size, err);
+}
+
+static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creation *c,
+                      fp_error *err)
+{
+    fp_upload *u = &c->upload;
+    fp_status rc = fpi_uuid7(ups->ctx, c->id, err);
+
+    if (rc == FILEPROC_OK)
+        rc = fpi_uuid7(ups->ctx, c->file_id, err);
+    u->id = c->id;
+    u->mime_type = c->type;
+    u->owner = req->owner && *req->owner ? req->owner : NULL;
+    u->metadata = req->metadata;
+    u->status = fpi_upload_status(FPI_UPLOAD_OPEN, 0);
+    u->size = req->size;
+    u->chunk_size = choose_chunk_size(ups, req->size);
+    u->total_chunks = fpi_upload_chunks(u->size, u->chunk_size);
+    u->created_at_ms = u->updated_at_ms = fpi_now_ms(ups->ctx);
+    u->expires_at_ms = u->created_at_ms + ups->session_timeout_ms;
+    return rc;
+}
+
+fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req, fp_upload **out,
+                           fp_error *err)
+{
+    fp_upload_request r = FILEPROC_UPLOAD_REQUEST_INIT;
+    FPI_CLEANUP(fp_upload) record = NULL;
+    creation c = { .upload = { .id = NULL } };
+    fpi_session *s = NULL;
+    fp_status rc;
+
+    if (!ups || !req || !out)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    rc = fpi_options_import(&r, sizeof(r), req, err);
+    if (rc == FILEPROC_OK)
+        rc = check_request(ups, &r, &c, err);
+    if (rc == FILEPROC_OK)
+        rc = make(ups, &r, &c, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_upload_copy(ups->ctx, &c.upload, &record, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_session_new(ups, record, c.file_id, &s, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_upload_row_insert(ups, record, c.file_id, err);
+    if (rc < 0) {
+        fpi_session_drop(ups, s);
+        return rc;
+    }
+    fpi_session_add(ups, s);
+    fpi_upload_tell(ups, record);
+    *out = fpi_steal(&record);
+    return FILEPROC_OK;
+}

@@ -1,0 +1,204 @@
+/* Owns: the rows of upload sessions: how they are written and read.
+ * Must not know: chunks, and what is staged. */
+#include "upload/upload_row.h"
+
+#include <string.h>
+
+#include "upload/upload_private.h"
+
+#define COLUMNS                                                                                    \
+    "id, owner, filename, size, mime_type, chunk_size, status, file_id, job_id, metadata, sha256," \
+    " created_at, updated_at, expires_at"
+
+static const char *const names[] = { "open", "completed", "failed", "cancelled", "expired" };
+
+void fpi_upload_row_dispose(fpi_upload_row *row)
+{
+    fp_upload_free(row->upload);
+    *row = (fpi_upload_row){ .upload = NULL };
+}
+
+const char *fpi_upload_status(fpi_upload_state state, uint64_t chunks)
+{
+    if (state == FPI_UPLOAD_OPEN)
+        return chunks ? "uploading" : "initiated";
+    return names[state];
+}
+
+fp_status fpi_upload_not_found(fp_error *err)
+{
+    return fp_error_reasonf(err, FILEPROC_ERR_NOTFOUND, FILEPROC_REASON_UPLOAD_NOT_FOUND,
+                            "there is no such upload");
+}
+
+typedef struct insert_call {
+    const fp_upload *upload;
+    const char *file_id;
+} insert_call;
+
+static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    const insert_call *call = user_data;
+    const fp_upload *u = call->upload;
+    const fp_value row[] = {
+        FILEPROC_V_TEXT(u->id),           FILEPROC_V_TEXT(u->owner),
+        FILEPROC_V_TEXT(u->filename),     FILEPROC_V_INT(u->size),
+        FILEPROC_V_TEXT(u->mime_type),    FILEPROC_V_INT(u->chunk_size),
+        FILEPROC_V_TEXT(call->file_id),   FILEPROC_V_TEXT(u->metadata),
+        FILEPROC_V_INT(u->created_at_ms), FILEPROC_V_INT(u->expires_at_ms),
+    };
+
+    return fp_tx_exec(tx,
+                      "INSERT INTO uploads (id, owner, filename, size, mime_type, chunk_size,"
+                      " status, file_id, metadata, created_at, updated_at, expires_at)"
+                      " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10)",
+                      row, sizeof(row) / sizeof(*row), NULL, err);
+}
+
+fp_status fpi_upload_row_insert(fp_uploads *ups, const fp_upload *upload, const char *file_id,
+                                fp_error *err)
+{
+    insert_call call = { upload, file_id };
+
+    return fp_database_transact(ups->db, 0, insert_body, &call, err);
+}
+
+fp_status fpi_upload_state_read(const char *name, fpi_upload_state *state, fp_error *err)
+{
+    for (size_t i = 0; name && i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(name, names[i]) == 0) {
+            *state = (fpi_upload_state)i;
+            return FILEPROC_OK;
+        }
+    return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "the row of an upload has no known status");
+}
+
+/* The counters of a completed upload are known: all of it arrived. */
+static void show_completed(fp_uploads *ups, fp_upload *u, const fpi_upload_row *row, char *url)
+{
+    fpi_upload_url(ups, row->file_id, url);
+    u->file_id = row->file_id;
+    u->storage_url = url;
+    u->bytes_received = u->size;
+    u->chunks_uploaded = u->total_chunks;
+}
+
+static fp_status take_row(fp_uploads *ups, fp_rows *rows, fpi_upload_row *out, fp_error *err)
+{
+    const char *file_id = fp_rows_text(rows, 7);
+    fp_upload u = { .id = fp_rows_text(rows, 0),
+                    .owner = fp_rows_text(rows, 1),
+                    .filename = fp_rows_text(rows, 2),
+                    .size = (uint64_t)fp_rows_int64(rows, 3),
+                    .mime_type = fp_rows_text(rows, 4),
+                    .chunk_size = (uint64_t)fp_rows_int64(rows, 5),
+                    .job_id = fp_rows_text(rows, 8),
+                    .metadata = fp_rows_text(rows, 9),
+                    .sha256 = fp_rows_text(rows, 10),
+                    .created_at_ms = fp_rows_int64(rows, 11),
+                    .updated_at_ms = fp_rows_int64(rows, 12),
+                    .expires_at_ms = fp_rows_int64(rows, 13) };
+    char url[FPI_UPLOAD_URL_SIZE];
+    fp_status rc = fpi_upload_state_read(fp_rows_text(rows, 6), &out->state, err);
+
+    if (rc < 0)
+        return rc;
+    if (!fpi_uuid_valid(file_id) || u.chunk_size == 0)
+        return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "the row of an upload makes no sense");
+    memcpy(out->file_id, file_id, FPI_UUID_SIZE);
+    u.status = fpi_upload_status(out->state, 0);
+    u.total_chunks = fpi_upload_chunks(u.size, u.chunk_size);
+    if (out->state == FPI_UPLOAD_COMPLETED)
+        show_completed(ups, &u, out, url);
+    return fpi_upload_copy(ups->ctx, &u, &out->upload, err);
+}
+
+fp_status fpi_upload_row_select(fp_uploads *ups, fp_tx *tx, const char *id, fpi_upload_row *out,
+                                fp_error *err)
+{
+    const fp_value params[] = { FILEPROC_V_TEXT(id) };
+    FPI_CLEANUP(fp_rows) rows = NULL;
+    int32_t more = 0;
+    fp_status rc;
+
+    fpi_upload_row_dispose(out); /* bodies run more than once */
+    rc = fp_tx_query(tx, "SELECT " COLUMNS " FROM uploads WHERE id = $1", params, 1, &rows, err);
+    if (rc == FILEPROC_OK)
+        rc = fp_rows_next(rows, &more, err);
+    if (rc < 0)
+        return rc;
+    return more ? take_row(ups, rows, out, err) : fpi_upload_not_found(err);
+}
+
+typedef struct read_call {
+    fp_uploads *ups;
+    const char *id;
+    fpi_upload_row *row;
+} read_call;
+
+static fp_status read_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    read_call *call = user_data;
+
+    return fpi_upload_row_select(call->ups, tx, call->id, call->row, err);
+}
+
+fp_status fpi_upload_row_read(fp_uploads *ups, const char *id, fpi_upload_row *out, fp_error *err)
+{
+    read_call call = { ups, id, out };
+
+    return fp_database_transact(ups->db, FILEPROC_TX_READONLY, read_body, &call, err);
+}
+
+fp_status fpi_upload_row_complete(fp_tx *tx, const fp_upload *upload, uint64_t *changed,
+                                  fp_error *err)
+{
+    const fp_value params[] = { FILEPROC_V_TEXT(upload->id), FILEPROC_V_TEXT(upload->job_id),
+                                FILEPROC_V_TEXT(upload->sha256),
+                                FILEPROC_V_INT(upload->updated_at_ms) };
+
+    return fp_tx_exec(
+        tx,
+        "UPDATE uploads SET status = 'completed', job_id = $2, sha256 = $3, updated_at = $4"
+        " WHERE id = $1 AND status = 'open'",
+        params, 4, changed, err);
+}
+
+fp_status fpi_upload_row_end(fp_tx *tx, const char *id, fpi_upload_state state, int64_t now_ms,
+                             uint64_t *changed, fp_error *err)
+{
+    const fp_value params[] = { FILEPROC_V_TEXT(id), FILEPROC_V_TEXT(names[state]),
+                                FILEPROC_V_INT(now_ms) };
+
+    return fp_tx_exec(
+        tx, "UPDATE uploads SET status = $2, updated_at = $3 WHERE id = $1 AND status = 'open'",
+        params, 3, changed, err);
+}
+
+typedef struct finish_call {
+    fp_uploads *ups;
+    const char *id;
+    fpi_upload_state state;
+    int64_t now_ms;
+    fpi_upload_row *instead;
+} finish_call;
+
+static fp_status finish_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    const finish_call *call = user_data;
+    uint64_t changed = 0;
+    fp_status rc = fpi_upload_row_end(tx, call->id, call->state, call->now_ms, &changed, err);
+
+    fpi_upload_row_dispose(call->instead);
+    if (rc < 0 || changed)
+        return rc;
+    return fpi_upload_row_select(call->ups, tx, call->id, call->instead, err);
+}
+
+fp_status fpi_upload_row_finish(fp_uploads *ups, const char *id, fpi_upload_state state,
+                                fpi_upload_row *instead, fp_error *err)
+{
+    finish_call call = { ups, id, state, fpi_now_ms(ups->ctx), instead };
+
+    return fp_database_transact(ups->db, 0, finish_body, &call, err);
+}

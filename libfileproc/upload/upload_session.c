@@ -1,0 +1,421 @@
+/* Owns: what a session in memory knows of its upload: reading it from row and part record, keeping it right, its end.
+ * Must not know: how chunks are written. */
+#include "upload/upload_session.h"
+
+#include <string.h>
+
+#include "upload/upload_private.h"
+
+void fpi_session_wait(fpi_session *s)
+{
+    while (s->busy)
+        pthread_cond_wait(&s->calmer, &s->lock);
+}
+
+void fpi_session_enter(fpi_session *s)
+{
+    s->busy = true;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void fpi_session_leave(fp_uploads *ups, fpi_session *s)
+{
+    pthread_mutex_lock(&s->lock);
+    while (s->state != FPI_UPLOAD_OPEN && s->staged && s->pins == 0) {
+        pthread_mutex_unlock(&s->lock);
+        (void)fpi_session_discard(ups, s, NULL); /* else the reaper does */
+        pthread_mutex_lock(&s->lock);
+    }
+    s->busy = false;
+    pthread_cond_broadcast(&s->calmer);
+}
+
+/* ---- the durable chunks ---- */
+
+/* What the part record says, read before anybody sees it. */
+typedef struct progress {
+    const fp_context *ctx;
+    unsigned char *durable;
+    uint64_t chunks, bytes, hashed;
+    int64_t touched_ms;
+    fpi_digest sha256;
+} progress;
+
+static void progress_dispose(progress *p)
+{
+    fpi_free(&p->ctx->a, fpi_steal(&p->durable));
+}
+FPI_DEFINE_DISPOSE(progress, progress_dispose)
+
+static fp_status progress_init(progress *p, const fp_context *ctx, uint64_t chunks, fp_error *err)
+{
+    *p = (progress){ .ctx = ctx };
+    fpi_digest_init(&p->sha256, FPI_DIGEST_SHA256);
+    p->durable = fpi_calloc(&ctx->a, (size_t)(chunks / 8 + 1), 1);
+    return p->durable ? FILEPROC_OK : fpi_no_memory(err);
+}
+
+static bool has_bit(const unsigned char *bits, uint64_t index)
+{
+    return bits[index / 8] & (1u << (index % 8));
+}
+
+static void set_bit(unsigned char *bits, uint64_t index)
+{
+    bits[index / 8] = (unsigned char)(bits[index / 8] | (1u << (index % 8)));
+}
+
+/* A note is the state of the digest behind its part; the one that is farthest on counts. */
+static void take_note(progress *p, const fp_part_info *part)
+{
+    uint64_t end = part->offset + part->length;
+    fpi_digest state;
+
+    if (part->note_size == FPI_SHA256_STATE_SIZE && end > p->hashed &&
+        fpi_sha256_load(&state, part->note, NULL) == FILEPROC_OK) {
+        p->sha256 = state;
+        p->hashed = end;
+    }
+}
+
+static fp_status take_part(progress *p, const fp_upload *facts, const fp_part_info *part,
+                           fp_error *err)
+{
+    uint64_t index = part->offset / facts->chunk_size;
+
+    if (part->offset % facts->chunk_size || index >= facts->total_chunks ||
+        part->length != fpi_upload_chunk_length(facts, index))
+        return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "a part is no chunk of its upload");
+    set_bit(p->durable, index);
+    p->chunks++;
+    p->bytes += part->length;
+    if (part->committed_ms > p->touched_ms)
+        p->touched_ms = part->committed_ms;
+    take_note(p, part);
+    return FILEPROC_OK;
+}
+
+static fp_status read_parts(progress *p, const fp_assembly *a, const fp_upload *facts,
+                            fp_error *err)
+{
+    size_t count = fp_assembly_part_count(a);
+    fp_status rc = FILEPROC_OK;
+
+    for (size_t i = 0; rc == FILEPROC_OK && i < count; i++) {
+        fp_part_info part = FILEPROC_PART_INFO_INIT;
+
+        rc = fp_assembly_part_at(a, i, &part, err);
+        if (rc == FILEPROC_OK)
+            rc = take_part(p, facts, &part, err);
+    }
+    return rc;
+}
+
+/* With the lock held. The old bits go to p. */
+static void adopt(fpi_session *s, progress *p)
+{
+    unsigned char *old = s->durable;
+
+    s->durable = p->durable;
+    p->durable = old;
+    s->chunks = p->chunks;
+    s->bytes = p->bytes;
+    s->touched_ms = p->touched_ms;
+    s->sha256 = p->sha256;
+    s->hashed = p->hashed;
+}
+
+/* By whoever is busy. */
+static fp_status open_assembly(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    FPI_CLEANUP(fp_assembly) a = NULL;
+    FPI_DISPOSE(progress) p = { .ctx = ups->ctx };
+    fp_status rc = progress_init(&p, ups->ctx, s->facts->total_chunks, err);
+
+    if (rc < 0)
+        return rc;
+    fp_assembly_close(fpi_steal(&s->assembly)); /* no second handle */
+    rc = fp_assembly_open(ups->st, s->id, FILEPROC_ASSEMBLY_CREATE, &a, err);
+    if (rc == FILEPROC_OK)
+        rc = read_parts(&p, a, s->facts, err);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    adopt(s, &p);
+    s->assembly = fpi_steal(&a);
+    s->broken = false;
+    pthread_mutex_unlock(&s->lock);
+    return FILEPROC_OK;
+}
+
+/* ---- loading ---- */
+
+static fp_status read_row(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    FPI_DISPOSE(fpi_upload_row) row = { .upload = NULL };
+    fp_upload *old;
+    fp_status rc = fpi_upload_row_read(ups, s->id, &row, err);
+
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    old = s->facts;
+    s->facts = fpi_steal(&row.upload);
+    s->state = row.state;
+    s->staged = row.state == FPI_UPLOAD_OPEN;
+    memcpy(s->file_id, row.file_id, sizeof(s->file_id));
+    pthread_mutex_unlock(&s->lock);
+    fp_upload_free(old);
+    return FILEPROC_OK;
+}
+
+/* What was acknowledged is gone: nothing that the client could send again would make it whole. */
+static fp_status give_up(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    fpi_log(ups->ctx, FILEPROC_LOG_ERROR, "upload", "%s: what was stored is damaged", s->id);
+    return fpi_session_close(ups, s, FPI_UPLOAD_FAILED, err);
+}
+
+/* By whoever is busy. */
+static fp_status load(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    fp_status rc = s->loaded ? FILEPROC_OK : read_row(ups, s, err);
+
+    if (rc == FILEPROC_OK && s->state == FPI_UPLOAD_OPEN && (!s->assembly || s->broken)) {
+        rc = open_assembly(ups, s, err);
+        if (rc == FILEPROC_ERR_CORRUPT)
+            rc = give_up(ups, s, err);
+    }
+    return rc;
+}
+
+/* With the lock held, which is let go meanwhile. Nobody is busy. */
+static fp_status refresh(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    fp_status rc;
+
+    fpi_session_enter(s);
+    rc = load(ups, s, err);
+    fpi_session_leave(ups, s);
+    s->loaded = s->loaded || rc == FILEPROC_OK;
+    return rc;
+}
+
+fp_status fpi_session_open(fp_uploads *ups, const char *id, fpi_session **out, fp_error *err)
+{
+    fpi_session *s;
+    fp_status rc;
+
+    if (!fpi_uuid_valid(id))
+        return fpi_upload_not_found(err);
+    rc = fpi_session_acquire(ups, id, &s, err);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    while (rc == FILEPROC_OK && !s->loaded) {
+        if (s->busy)
+            fpi_session_wait(s);
+        else
+            rc = refresh(ups, s, err);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (rc < 0)
+        fpi_session_release(ups, s);
+    else
+        *out = s;
+    return rc;
+}
+
+fp_status fpi_session_new(fp_uploads *ups, const fp_upload *facts, const char *file_id,
+                          fpi_session **out, fp_error *err)
+{
+    FPI_DISPOSE(progress) p = { .ctx = ups->ctx };
+    fpi_session *s = fpi_session_blank(ups, facts->id);
+    fp_status rc;
+
+    if (!s)
+        return fpi_no_memory(err);
+    rc = progress_init(&p, ups->ctx, facts->total_chunks, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_upload_copy(ups->ctx, facts, &s->facts, err);
+    if (rc < 0) {
+        fpi_session_drop(ups, s);
+        return rc;
+    }
+    adopt(s, &p);
+    memcpy(s->file_id, file_id, sizeof(s->file_id));
+    s->loaded = s->staged = true;
+    *out = s;
+    return FILEPROC_OK;
+}
+
+/* ---- who may work on it ---- */
+
+static fp_status expired(fp_error *err)
+{
+    return fp_error_reasonf(err, FILEPROC_ERR_NOTFOUND, FILEPROC_REASON_UPLOAD_EXPIRED,
+                            "the upload has expired");
+}
+
+fp_status fpi_session_check_open(const fp_uploads *ups, const fpi_session *s, fp_error *err)
+{
+    switch (s->state) {
+    case FPI_UPLOAD_OPEN:
+        break;
+    case FPI_UPLOAD_COMPLETED:
+        return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_UPLOAD_COMPLETED,
+                                "the upload is complete");
+    case FPI_UPLOAD_CANCELLED:
+        return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_UPLOAD_CANCELLED,
+                                "the upload was cancelled");
+    case FPI_UPLOAD_FAILED:
+        return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "what was stored of the upload is damaged");
+    case FPI_UPLOAD_EXPIRED:
+        return expired(err);
+    }
+    return fpi_now_ms(ups->ctx) >= s->facts->expires_at_ms ? expired(err) : FILEPROC_OK;
+}
+
+static fp_status still_broken(fp_error *err)
+{
+    fp_status rc = fp_error_setf(err, FILEPROC_ERR_IO,
+                                 "the disk has failed; chunks that were under way must end first");
+
+    if (err)
+        err->flags |= FILEPROC_ERROR_RETRYABLE;
+    return rc;
+}
+
+fp_status fpi_session_settle(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    for (;;) {
+        fp_status rc;
+
+        fpi_session_wait(s);
+        rc = fpi_session_check_open(ups, s, err);
+        if (rc < 0 || (s->assembly && !s->broken))
+            return rc;
+        if (s->broken && s->pins)
+            return still_broken(err);
+        rc = refresh(ups, s, err);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+fp_status fpi_session_pin(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    fp_status rc;
+
+    pthread_mutex_lock(&s->lock);
+    rc = fpi_session_settle(ups, s, err);
+    if (rc == FILEPROC_OK)
+        s->pins++;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+void fpi_session_unpin(fp_uploads *ups, fpi_session *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->pins--;
+    if (s->pins == 0 && s->state != FPI_UPLOAD_OPEN && s->staged && !s->busy) {
+        fpi_session_enter(s);
+        fpi_session_leave(ups, s);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- its end ---- */
+
+/* The object first: the staged record is the mark by which the reaper finds one that was published in vain. */
+fp_status fpi_session_discard(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    char key[FPI_UPLOAD_KEY_SIZE];
+    fp_status rc = FILEPROC_OK;
+
+    pthread_mutex_lock(&s->lock);
+    s->staged = false;
+    pthread_mutex_unlock(&s->lock);
+    fp_assembly_close(fpi_steal(&s->assembly));
+    if (s->state != FPI_UPLOAD_COMPLETED) {
+        fpi_upload_key(s->file_id, key);
+        rc = fp_storage_remove(ups->st, key, err);
+    }
+    if (rc == FILEPROC_OK)
+        rc = fp_storage_discard(ups->st, s->id, err);
+    if (rc < 0)
+        fpi_log(ups->ctx, FILEPROC_LOG_WARN, "upload", "%s: what is staged can't be removed yet",
+                s->id);
+    return rc;
+}
+
+void fpi_session_end(fp_uploads *ups, fpi_session *s, fpi_upload_state state, fp_upload *facts)
+{
+    fp_upload *old = NULL;
+
+    pthread_mutex_lock(&s->lock);
+    s->state = state;
+    s->touched_ms = fpi_now_ms(ups->ctx);
+    if (facts) {
+        old = s->facts;
+        s->facts = facts;
+    }
+    pthread_mutex_unlock(&s->lock);
+    fp_upload_free(old);
+}
+
+fp_status fpi_session_close(fp_uploads *ups, fpi_session *s, fpi_upload_state state, fp_error *err)
+{
+    FPI_DISPOSE(fpi_upload_row) instead = { .upload = NULL };
+    fp_status rc = fpi_upload_row_finish(ups, s->id, state, &instead, err);
+
+    if (rc < 0)
+        return rc;
+    if (instead.upload)
+        fpi_session_end(ups, s, instead.state, fpi_steal(&instead.upload));
+    else
+        fpi_session_end(ups, s, state, NULL);
+    return FILEPROC_OK;
+}
+
+/* ---- what it shows ---- */
+
+bool fpi_session_has_chunk(const fpi_session *s, uint64_t index)
+{
+    return has_bit(s->durable, index);
+}
+
+void fpi_session_note_chunk(fpi_session *s, uint64_t index, uint64_t length, int64_t now_ms)
+{
+    if (has_bit(s->durable, index))
+        return;
+    set_bit(s->durable, index);
+    s->chunks++;
+    s->bytes += length;
+    if (now_ms > s->touched_ms)
+        s->touched_ms = now_ms;
+}
+
+void fpi_session_show(const fpi_session *s, fp_upload *upload)
+{
+    if (s->state == FPI_UPLOAD_COMPLETED) /* the facts say all */
+        return;
+    upload->status = fpi_upload_status(s->state, s->chunks);
+    upload->chunks_uploaded = s->chunks;
+    upload->bytes_received = s->bytes;
+    if (s->touched_ms > upload->updated_at_ms)
+        upload->updated_at_ms = s->touched_ms;
+}
+
+fp_status fpi_session_record(fp_uploads *ups, fpi_session *s, fp_upload **out, fp_error *err)
+{
+    fp_status rc;
+
+    pthread_mutex_lock(&s->lock);
+    rc = fpi_upload_copy(ups->ctx, s->facts, out, err);
+    if (rc == FILEPROC_OK)
+        fpi_session_show(s, *out);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
