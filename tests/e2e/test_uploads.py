@@ -1,0 +1,322 @@
+"""Owns: upload sessions over HTTP: what each route answers, and each wrong request with its status and code."""
+
+import base64
+import hashlib
+import random
+import threading
+import time
+
+import pytest
+
+from api import (RFC3339, UNKNOWN, ask, check_problem, complete, content, get, initiate, is_uuid, send_chunk, status,
+                 try_chunk, try_complete, try_initiate, upload)
+
+CHUNK = 64 * 1024  # of the server fixture
+RNG = random.Random(7)
+
+
+def some_text(size):
+    return RNG.randbytes((size + 1) // 2).hex().encode()[:size]
+
+
+# ---- what works ----
+
+
+def test_initiate_answers_what_the_starter_kit_s_clients_read(server):
+    reply = try_initiate(server, size=3 * CHUNK + 1, user_id="ann", metadata={"trip": {"place": "Ålesund", "day": 3}})
+    assert reply.status_code == 201
+    session = reply.json()
+    assert is_uuid(session["upload_id"]) and RFC3339.fullmatch(session["expires_at"])
+    assert (session["chunk_size"], session["total_chunks"]) == (CHUNK, 4)
+    assert session["upload_url"] == f"/v1/uploads/{session['upload_id']}/chunk"
+    assert reply.headers["Location"] == f"/v1/uploads/{session['upload_id']}/status"
+    shown = status(server, session["upload_id"])
+    assert shown["id"] == session["upload_id"] and shown["status"] == "initiated" and shown["user_id"] == "ann"
+    assert shown["metadata"] == {"trip": {"place": "Ålesund", "day": 3}}
+    assert shown["chunks_uploaded"] == 0 and shown["bytes_received"] == 0 and shown["percentage"] == 0
+    assert shown["expires_at"] == session["expires_at"]
+    assert RFC3339.fullmatch(shown["created_at"]) and RFC3339.fullmatch(shown["updated_at"])
+
+
+@pytest.mark.parametrize("form", [False, True], ids=["bare bytes", "form"])
+def test_chunks_in_any_order_make_the_file(server, form):
+    data = some_text(4 * CHUNK + 123)
+    session = initiate(server, len(data))
+    order = [3, 0, 4, 2, 1]
+    for sent, index in enumerate(order, 1):
+        answer = send_chunk(server, session["upload_id"], index, data[index * CHUNK:(index + 1) * CHUNK], form=form)
+        assert answer == {"upload_id": session["upload_id"], "chunk_index": index, "chunks_uploaded": sent,
+                          "total_chunks": 5, "percentage": sent * 20.0}
+    done = complete(server, session["upload_id"])
+    assert content(server, done["file_id"]) == data
+    assert (done["size"], done["status"], done["mime_type"]) == (len(data), "completed", "text/plain")
+    assert done["storage_url"].endswith(f"://uploads/files/{done['file_id']}") and is_uuid(done["processing_job_id"])
+    assert status(server, session["upload_id"])["file_id"] == done["file_id"]
+
+
+def test_chunks_in_order_give_the_digest_at_once(server):
+    data = some_text(3 * CHUNK)
+    done = upload(server, data)
+    assert done["sha256"] == hashlib.sha256(data).hexdigest()
+    assert get(server, f"/v1/files/{done['file_id']}")["sha256"] == done["sha256"]
+
+
+def test_several_chunks_at_once(server):
+    data = some_text(12 * CHUNK)
+    session = initiate(server, len(data))
+    failures = []
+
+    def send(index):
+        try:
+            send_chunk(server, session["upload_id"], index, data[index * CHUNK:(index + 1) * CHUNK], form=index % 2)
+        except AssertionError as e:
+            failures.append(e)
+
+    threads = [threading.Thread(target=send, args=(index,)) for index in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert content(server, complete(server, session["upload_id"])["file_id"]) == data
+
+
+def test_sending_again_is_harmless_and_other_bytes_are_refused(server):
+    data = some_text(2 * CHUNK)
+    session = initiate(server, len(data))
+    first = send_chunk(server, session["upload_id"], 1, data[CHUNK:])
+    assert send_chunk(server, session["upload_id"], 1, data[CHUNK:], form=True) == first
+    before = status(server, session["upload_id"])
+    check_problem(try_chunk(server, session["upload_id"], 1, b"x" + data[CHUNK + 1:]), 409, "chunk_conflict")
+    check_problem(try_chunk(server, session["upload_id"], 1, data[CHUNK:-1] + b"x", form=True), 409, "chunk_conflict")
+    assert status(server, session["upload_id"]) == before
+    send_chunk(server, session["upload_id"], 0, data[:CHUNK])
+    assert content(server, complete(server, session["upload_id"])["file_id"]) == data
+
+
+def test_complete_repeats_its_answer(server):
+    data = some_text(CHUNK + 1)
+    done = upload(server, data)
+    assert complete(server, done["upload_id"]) == done
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(try_complete(server, done["upload_id"]).json()))
+               for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == [done] * 4
+
+
+def test_completing_from_several_clients_at_once_makes_one_file(server):
+    session = initiate(server, 10, user_id="at once")
+    send_chunk(server, session["upload_id"], 0, b"0123456789")
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(try_complete(server, session["upload_id"])))
+               for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {reply.status_code for reply in answers} == {200}, [reply.text for reply in answers]
+    assert len({reply.json()["file_id"] for reply in answers}) == 1
+    assert len(get(server, "/v1/files?owner=at%20once")["items"]) == 1
+
+
+def test_an_empty_file_has_no_chunks(server):
+    session = initiate(server, 0)
+    assert session["total_chunks"] == 0
+    check_problem(try_chunk(server, session["upload_id"], 0, b""), 400, "chunk_index_invalid")
+    done = complete(server, session["upload_id"])
+    assert done["size"] == 0 and done["sha256"] == hashlib.sha256(b"").hexdigest()
+    assert content(server, done["file_id"]) == b""
+
+
+def test_cancelling_removes_the_bytes_and_may_be_repeated(server):
+    session = initiate(server, 2 * CHUNK)
+    send_chunk(server, session["upload_id"], 0, some_text(CHUNK))
+    path = f"/v1/uploads/{session['upload_id']}"
+    staged = lambda: [p for p in (server.data / "objects" / "staging").iterdir() if session["upload_id"] in p.name]
+    assert staged()
+    for _ in range(2):
+        reply = ask(server, "DELETE", path)
+        assert reply.status_code == 200
+        assert reply.json() == {"message": "Upload cancelled", "upload_id": session["upload_id"]}
+    assert not staged()
+    assert status(server, session["upload_id"])["status"] == "cancelled"
+    check_problem(try_chunk(server, session["upload_id"], 1, some_text(CHUNK)), 409, "upload_cancelled")
+    check_problem(try_complete(server, session["upload_id"]), 409, "upload_cancelled")
+
+
+def test_a_completed_upload_takes_no_more(server):
+    done = upload(server, b"all of it")
+    check_problem(try_chunk(server, done["upload_id"], 0, b"all of it"), 409, "upload_completed")
+    check_problem(ask(server, "DELETE", f"/v1/uploads/{done['upload_id']}"), 409, "upload_completed")
+    assert content(server, done["file_id"]) == b"all of it"
+
+
+def test_the_declared_type_is_compared_without_case_and_parameters(server):
+    session = initiate(server, 1, mime_type="Text/Plain; charset=utf-8")
+    send_chunk(server, session["upload_id"], 0, b"x")
+    assert complete(server, session["upload_id"])["mime_type"] == "text/plain"
+
+
+# ---- digests ----
+
+
+def digest_header(name, value):
+    return {"Content-Digest": f"{name}=:{base64.b64encode(value).decode()}:"}
+
+
+@pytest.mark.parametrize("name", ["sha-256", "md5", "sha"])
+def test_a_right_content_digest_is_accepted_and_a_wrong_one_changes_nothing(server, name):
+    data = some_text(1000)
+    algorithm = {"sha-256": "sha256", "md5": "md5", "sha": "sha1"}[name]
+    session = initiate(server, len(data))
+    wrong = digest_header(name, hashlib.new(algorithm, b"something else").digest())
+    check_problem(try_chunk(server, session["upload_id"], 0, data, headers=wrong), 400, "digest_mismatch")
+    assert status(server, session["upload_id"])["chunks_uploaded"] == 0
+    right = digest_header(name, hashlib.new(algorithm, data).digest())
+    send_chunk(server, session["upload_id"], 0, data, headers=right)
+
+
+def test_digests_that_are_unknown_or_malformed_are_refused(server):
+    session = initiate(server, 4)
+    for headers, code in ((digest_header("sha-3", b"12345678"), "digest_unsupported"),
+                          ({"Content-Digest": "sha-256=:not base64!:"}, "bad_request"),
+                          ({"Content-Digest": "sha-256"}, "bad_request"),
+                          (digest_header("sha-256", b"too short"), "bad_request")):
+        check_problem(try_chunk(server, session["upload_id"], 0, b"data", headers=headers), 400, code)
+    check_problem(try_chunk(server, session["upload_id"], 0, b"data", form=True,
+                            headers=digest_header("sha-256", hashlib.sha256(b"data").digest())), 400, "digest_unsupported")
+    assert status(server, session["upload_id"])["chunks_uploaded"] == 0
+
+
+# ---- wrong requests ----
+
+
+def test_members_of_initiate_are_checked(server):
+    for members, code in (({"filename": None}, "parameter_invalid"), ({"filename": 7}, "parameter_invalid"),
+                          ({"filename": ""}, "filename_invalid"), ({"filename": "x" * 256}, "filename_invalid"),
+                          ({"filename": "a\tb"}, "filename_invalid"), ({"filename": "folder/"}, "filename_invalid"),
+                          ({"size": None}, "parameter_invalid"), ({"size": "12"}, "parameter_invalid"),
+                          ({"size": -1}, "parameter_invalid"), ({"size": 1.5}, "parameter_invalid"),
+                          ({"size": True}, "parameter_invalid"), ({"size": 10 ** 30}, "parameter_invalid"),
+                          ({"mime_type": None}, "parameter_invalid"), ({"mime_type": ["text/plain"]}, "parameter_invalid"),
+                          ({"user_id": 5}, "parameter_invalid"), ({"metadata": "text"}, "metadata_invalid"),
+                          ({"metadata": [1]}, "metadata_invalid"), ({"metadata": {"x": "y" * 17000}}, "metadata_invalid")):
+        problem = check_problem(try_initiate(server, **members), 422, code)
+        assert next(iter(members)) in problem["detail"] or code != "parameter_invalid", problem
+    for missing in ("filename", "size", "mime_type"):
+        request = {"filename": "a.txt", "size": 1, "mime_type": "text/plain"}
+        del request[missing]
+        problem = check_problem(ask(server, "POST", "/v1/uploads/initiate", json=request), 422, "parameter_invalid")
+        assert missing in problem["detail"]
+
+
+@pytest.mark.parametrize("mime_type", ["application/x-msdownload", "image/svg+xml", "nonsense", "", "text/", "text/plain/x"])
+def test_types_that_are_not_on_the_list_are_refused(server, mime_type):
+    check_problem(try_initiate(server, mime_type=mime_type), 415, "type_not_allowed")
+
+
+def test_too_large_files_are_refused_at_initiate(server):
+    for size in (100 * 1024 * 1024 + 1, 2 ** 40, 2 ** 63 - 1):
+        check_problem(try_initiate(server, size=size), 413, "size_too_large")
+    assert try_initiate(server, size=100 * 1024 * 1024).status_code == 201
+
+
+@pytest.mark.parametrize("name, kept", [("../../etc/passwd", "passwd"), ("/etc/shadow", "shadow"), ("a\\b\\c.txt", "c.txt"),
+                                        ("C:\\x.txt", "x.txt"), ("..%2f..%2fetc", "..%2f..%2fetc")])
+def test_folders_are_cut_off_names(server, name, kept):
+    session = initiate(server, 0, filename=name)
+    done = complete(server, session["upload_id"])
+    assert done["filename"] == kept and get(server, f"/v1/files/{done['file_id']}")["filename"] == kept
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../..", "a/..", "/", "\\", "a\nb", "nul\u0000x", "\u0085"])
+def test_names_that_are_no_names_are_refused(server, name):
+    reply = try_initiate(server, filename=name)
+    assert check_problem(reply, 422)["code"] in ("filename_invalid", "parameter_invalid")
+
+
+def test_unknown_sessions_are_not_found(server):
+    for method, path in (("GET", "status"), ("POST", "complete"), ("GET", "progress"), ("PUT", "chunk?chunk_index=0")):
+        for upload_id in (UNKNOWN, "nonsense", "%2e%2e", "..%2f..%2fx", "x" * 500, "'%20OR%201=1"):
+            headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                       "Sec-WebSocket-Key": "MTIzNDU2Nzg5MDEyMzQ1Ng=="} if path == "progress" else {}
+            reply = ask(server, method, f"/v1/uploads/{upload_id}/{path}", headers=headers)
+            check_problem(reply, 404, "upload_not_found")
+    check_problem(ask(server, "DELETE", f"/v1/uploads/{UNKNOWN}"), 404, "upload_not_found")
+
+
+def test_chunk_indexes_and_lengths_are_checked_and_change_nothing(server):
+    session = initiate(server, 2 * CHUNK + 10)
+    upload_id = session["upload_id"]
+    good = some_text(CHUNK)
+    for index in (3, 4, 10 ** 6, 2 ** 63 - 1, 2 ** 64, 10 ** 40, -1, -(2 ** 64)):
+        check_problem(try_chunk(server, upload_id, index, good), 400, "chunk_index_invalid")
+    for index in ("", "one", "1.0", "0x1", "1e0", "+-1", "%201"):
+        check_problem(try_chunk(server, upload_id, index, good), 422, "parameter_invalid")
+    check_problem(ask(server, "PUT", f"/v1/uploads/{upload_id}/chunk", data=good), 422, "parameter_invalid")
+    check_problem(ask(server, "PUT", f"/v1/uploads/{upload_id}/chunk?chunk_index=0&chunk_index=1", data=good), 422,
+                  "parameter_invalid")
+    for form in (False, True):
+        check_problem(try_chunk(server, upload_id, 0, good[:-1], form=form), 400, "chunk_length_invalid")
+        check_problem(try_chunk(server, upload_id, 0, b"", form=form), 400, "chunk_length_invalid")
+        check_problem(try_chunk(server, upload_id, 2, good[:9], form=form), 400, "chunk_length_invalid")
+        check_problem(try_chunk(server, upload_id, 2, good[:11], form=form), 400, "chunk_length_invalid")
+        check_problem(try_chunk(server, upload_id, 2, good, form=form), 400, "chunk_length_invalid")
+    # more than any chunk has: refused by its Content-Length, or, in a form that leaves room for its own lines, by the engine
+    check_problem(try_chunk(server, upload_id, 0, good + b"x"), 413, "body_too_large")
+    check_problem(try_chunk(server, upload_id, 0, good + b"x", form=True), 400, "chunk_length_invalid")
+    check_problem(try_chunk(server, upload_id, 0, good * 3, form=True), 413, "body_too_large")
+    shown = status(server, upload_id)
+    assert shown["chunks_uploaded"] == 0 and shown["status"] == "initiated"
+    problem = check_problem(try_complete(server, upload_id), 400, "upload_incomplete")
+    assert "0" in problem["detail"] and "3" in problem["detail"]
+
+
+def test_chunk_bodies_have_one_of_two_types(server):
+    upload_id = initiate(server, 4)["upload_id"]
+    path = f"/v1/uploads/{upload_id}/chunk?chunk_index=0"
+    for mime_type in ("application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/mixed; boundary=x"):
+        reply = ask(server, "PUT", path, data=b"data", headers={"Content-Type": mime_type})
+        check_problem(reply, 415, "unsupported_media_type")
+    check_problem(ask(server, "PUT", path, files={"other": b"data"}), 422, "parameter_invalid")
+    check_problem(ask(server, "PUT", path, files=[("file", b"data"), ("file", b"data")]), 422, "parameter_invalid")
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    check_problem(ask(server, "PUT", path, data=b"--y\r\n\r\n", headers=form), 400)
+    check_problem(ask(server, "PUT", path, data=b"", headers=form), 400)
+    check_problem(ask(server, "PUT", path, data=b"data", headers={"Content-Type": "multipart/form-data"}), 400, "bad_request")
+    cut = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\ndata'
+    check_problem(ask(server, "PUT", path, data=cut, headers=form), 400, "body_incomplete")
+    assert status(server, upload_id)["chunks_uploaded"] == 0
+    assert ask(server, "PUT", path, data=cut + b"\r\n--x--\r\n", headers=form).status_code == 200
+
+
+def test_other_fields_of_the_form_are_ignored(server):
+    upload_id = initiate(server, 4)["upload_id"]
+    reply = ask(server, "PUT", f"/v1/uploads/{upload_id}/chunk?chunk_index=0", data={"note": "hello", "more": "x" * 1000},
+                files={"file": ("../../name", b"data", "text/html")})
+    assert reply.status_code == 200, reply.text
+
+
+@pytest.mark.daemon_options("--session-timeout", "1s", "--reap-interval", "300ms", "--tombstone", "3s", "--reap-grace", "1s")
+def test_expired_sessions_are_gone_with_their_bytes_and_remembered_for_a_while(daemon):
+    upload_id = initiate(daemon, 2 * 5 * 1024 * 1024)["upload_id"]
+    send_chunk(daemon, upload_id, 0, some_text(5 * 1024 * 1024))
+    done = upload(daemon, b"finished in time")
+    time.sleep(1.2)
+    for method, path in (("GET", "status"), ("POST", "complete"), ("PUT", "chunk?chunk_index=1")):
+        reply = ask(daemon, method, f"/v1/uploads/{upload_id}/{path}", data=b"")
+        check_problem(reply, 410, "upload_expired")
+    check_problem(ask(daemon, "DELETE", f"/v1/uploads/{upload_id}"), 410, "upload_expired")
+    deadline = time.monotonic() + 10
+    while any(daemon.data.glob("objects/staging/*")):
+        assert time.monotonic() < deadline, "the reaper leaves bytes"
+        time.sleep(0.1)
+    while ask(daemon, "GET", f"/v1/uploads/{upload_id}/status").status_code == 410:
+        assert time.monotonic() < deadline, "the tombstone is not forgotten"
+        time.sleep(0.1)
+    check_problem(ask(daemon, "GET", f"/v1/uploads/{upload_id}/status"), 404, "upload_not_found")
+    assert content(daemon, done["file_id"]) == b"finished in time"
