@@ -88,7 +88,8 @@ fp_status fpi_media_image_simplify(VipsImage **image, bool deep, fp_error *err);
 
 typedef struct fpi_media_colour_options {
     bool keep_icc;
-    bool flatten; /* no alpha in the result */
+    bool flatten;  /* no alpha in the result */
+    bool rgb_only; /* the format has no grey: a profile for grey would be wrong in it */
     unsigned char background[3];
 } fpi_media_colour_options;
 
@@ -133,6 +134,7 @@ typedef struct fpi_media_save_options {
 bool fpi_media_format_animates(fpi_media_format format);
 bool fpi_media_format_has_alpha(fpi_media_format format);
 bool fpi_media_format_has_icc(fpi_media_format format);
+bool fpi_media_format_has_grey(fpi_media_format format);
 /** parameter_invalid when the format can't hold a picture of that size. */
 fp_status fpi_media_image_fits_format(fpi_media_format format, int width, int height,
                                       fp_error *err);

@@ -62,16 +62,30 @@ static bool has_frames(VipsImage *image)
     return vips_image_get_page_height(image) < image->Ysize;
 }
 
+/* What comes row by row from a decoder, or is worked out on the way, can be read only once and in order. Free when it is in memory. */
+static fp_status into_memory(VipsImage **image, fp_error *err)
+{
+    VipsImage *memory = vips_image_copy_memory(*image);
+
+    if (!memory)
+        return fpi_media_image_damaged(err);
+    g_object_unref(*image);
+    *image = memory;
+    return FILEPROC_OK;
+}
+
 fp_status fpi_media_image_turn(VipsImage **image, fp_error *err)
 {
-    FPI_CLEANUP(VipsImage) memory = NULL;
     VipsImage *turned = NULL;
+    fp_status rc;
 
     if (vips_image_get_orientation(*image) == 1 || has_frames(*image))
         return FILEPROC_OK;
     /* Turning reads columns: that needs all of it. */
-    memory = vips_image_copy_memory(*image);
-    if (!memory || vips_autorot(memory, &turned, NULL) != 0)
+    rc = into_memory(image, err);
+    if (rc < 0)
+        return rc;
+    if (vips_autorot(*image, &turned, NULL) != 0)
         return fpi_media_image_damaged(err);
     g_object_unref(*image);
     *image = turned;
@@ -101,9 +115,14 @@ fp_status fpi_media_image_crop(VipsImage **image, int width, int height, VipsInt
                                fp_error *err)
 {
     VipsImage *made = NULL;
+    fp_status rc = FILEPROC_OK;
 
     if ((*image)->Xsize == width && vips_image_get_page_height(*image) == height)
         return FILEPROC_OK;
+    if (has_frames(*image) || where != VIPS_INTERESTING_CENTRE)
+        rc = into_memory(image, err);
+    if (rc < 0)
+        return rc;
     if (has_frames(*image))
         return crop_frames(image, width, height, err);
     if (vips_smartcrop(*image, &made, width, height, "interesting", where, NULL) != 0)

@@ -48,8 +48,9 @@ static fp_status add_resolution(json_t *facts, VipsImage *image, fp_error *err)
 {
     double x = image->Xres * MM_PER_INCH, y = image->Yres * MM_PER_INCH;
 
-    /* One pixel per millimetre is what libvips says when a file says nothing. */
-    if (image->Xres == 1.0 || !(x > 0 && x < 1e6 && y > 0 && y < 1e6))
+    /* What libvips says when a file says nothing: one pixel per millimetre, or for PNG not quite 72 per inch. */
+    if (image->Xres == 1.0 || fabs(image->Xres - 2.834) < 1e-9 ||
+        !(x > 0 && x < 1e6 && y > 0 && y < 1e6))
         return FILEPROC_OK;
     return fpi_media_set(
         facts, "dpi", json_pack("[f,f]", VIPS_RINT(x * 100) / 100, VIPS_RINT(y * 100) / 100), err);

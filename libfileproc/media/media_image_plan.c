@@ -88,6 +88,7 @@ static void work_out_size(const fpi_media_image_header *h, fpi_media_picture *p)
     p->frames_dropped = h->frames - p->frames;
     p->colour.keep_icc = p->colour.keep_icc && fpi_media_format_has_icc(p->save.format);
     p->colour.flatten = !fpi_media_format_has_alpha(p->save.format);
+    p->colour.rgb_only = !fpi_media_format_has_grey(p->save.format);
     p->size = p->resize ? fpi_media_fit_box(width, height, &p->box)
                         : (fpi_media_size){ width, height, width, height };
     p->width = sideways ? p->size.scaled_height : p->size.scaled_width;
@@ -189,7 +190,7 @@ static void plan_ahead(fpi_media_run *run, const fpi_media_picture *now, size_pl
     for (size_t i = run->current + 1; i < run->step_count; i++) {
         fpi_media_picture p;
 
-        if (is_picture_step(&run->steps[i]) &&
+        if (!run->images->ready[i] && is_picture_step(&run->steps[i]) &&
             fpi_media_picture_read(run, &run->steps[i], &p, NULL) == FILEPROC_OK &&
             p.all_frames == now->all_frames && !is_deep(h, &p))
             plan_add(plan, i, &p, run->limits.max_pixels);

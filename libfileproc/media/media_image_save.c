@@ -10,16 +10,16 @@ typedef struct format_row {
     const char *type;
     const char *extension;
     int max_side; /* what the format itself can hold */
-    bool animates, alpha, icc;
+    bool animates, alpha, icc, grey;
 } format_row;
 
 static const format_row formats[] = {
-    [FPI_MEDIA_JPEG] = { "image/jpeg", "jpg", 65500, false, false, true },
-    [FPI_MEDIA_PNG] = { "image/png", "png", 1000000, false, true, true },
-    [FPI_MEDIA_WEBP] = { "image/webp", "webp", 16383, true, true, true },
-    [FPI_MEDIA_AVIF] = { "image/avif", "avif", 16384, false, true, true },
-    [FPI_MEDIA_GIF] = { "image/gif", "gif", 65535, true, true, false },
-    [FPI_MEDIA_TIFF] = { "image/tiff", "tiff", 1000000, true, true, true },
+    [FPI_MEDIA_JPEG] = { "image/jpeg", "jpg", 65500, false, false, true, true },
+    [FPI_MEDIA_PNG] = { "image/png", "png", 1000000, false, true, true, true },
+    [FPI_MEDIA_WEBP] = { "image/webp", "webp", 16383, true, true, true, false },
+    [FPI_MEDIA_AVIF] = { "image/avif", "avif", 16384, false, true, true, false },
+    [FPI_MEDIA_GIF] = { "image/gif", "gif", 65535, true, true, false, false },
+    [FPI_MEDIA_TIFF] = { "image/tiff", "tiff", 1000000, true, true, true, true },
 };
 
 bool fpi_media_format_animates(fpi_media_format format)
@@ -35,6 +35,11 @@ bool fpi_media_format_has_alpha(fpi_media_format format)
 bool fpi_media_format_has_icc(fpi_media_format format)
 {
     return formats[format].icc;
+}
+
+bool fpi_media_format_has_grey(fpi_media_format format)
+{
+    return formats[format].grey;
 }
 
 const char *fpi_media_format_type(fpi_media_format format)

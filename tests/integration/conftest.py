@@ -1,0 +1,41 @@
+"""Owns: what the tests of the media helper share: a running helper, real photos and documents.
+Must not know: operations."""
+
+import pathlib
+
+import pytest
+
+from media_helper import Helper
+
+PHOTOS = pathlib.Path("/usr/share/backgrounds/mate")
+MANUALS = pathlib.Path("/usr/share/R/doc/manual")
+
+
+@pytest.fixture(scope="module")
+def kept():
+    """The helper that a module's tests share, once there is one."""
+    helpers = []
+    yield helpers
+    for h in helpers:
+        h.close()
+
+
+@pytest.fixture
+def helper(kept):
+    """One process for all tests of a module: each leaves it alive and as good as new."""
+    if not kept:
+        kept.append(Helper().start())
+    yield kept[0]
+    if not kept[0].alive():
+        raise AssertionError(f"the helper died: {kept.pop().said()}")
+
+
+@pytest.fixture(scope="session")
+def photo():
+    """3888 x 2592, straight from a camera."""
+    return PHOTOS / "nature" / "Garden.jpg"
+
+
+@pytest.fixture(scope="session")
+def manual():
+    return MANUALS / "R-lang.pdf"
