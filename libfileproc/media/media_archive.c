@@ -20,6 +20,7 @@
 #define RESULT_BYTES (40u * 1024u)
 /* Ordinary files never shrink to a thousandth, once they are of any size. */
 #define BOMB_RATIO 1000u
+#define EMPTY_ZIP_BYTES 22u
 #define BOMB_BYTES (100u * 1024u * 1024u)
 #define ARCHIVE_TYPES                                                                                               \
     "application/zip,application/x-tar,application/x-gtar,application/gzip,application/x-gzip,application/x-bzip2," \
@@ -130,6 +131,10 @@ static bool is_suspicious(const char *path)
 
 static const char *kind_of(listing *l, struct archive_entry *entry)
 {
+    if (archive_entry_hardlink(entry)) { /* libarchive gives it no type of its own */
+        l->links++;
+        return "link";
+    }
     switch (archive_entry_filetype(entry)) {
     case AE_IFDIR:
         l->directories++;
@@ -138,10 +143,6 @@ static const char *kind_of(listing *l, struct archive_entry *entry)
         l->links++;
         return "link";
     case AE_IFREG:
-        if (archive_entry_hardlink(entry)) {
-            l->links++;
-            return "link";
-        }
         l->files++;
         return "file";
     default:
@@ -277,6 +278,18 @@ static fp_status take_entry(listing *l, struct archive_entry *entry, fp_error *e
     return rc < 0 ? rc : pass_data(l, known, err);
 }
 
+/* Nothing but the record that ends a directory of no entries; libarchive looks for that record only behind something else. */
+static bool is_empty_zip(const fpi_media_run *run)
+{
+    char head[4];
+    size_t got;
+    fp_error ignored = { 0 };
+
+    return run->input_size == EMPTY_ZIP_BYTES &&
+           fpi_media_input_read(run, 0, head, sizeof(head), &got, &ignored) == FILEPROC_OK &&
+           got == sizeof(head) && memcmp(head, "PK\5\6", sizeof(head)) == 0;
+}
+
 static fp_status take_entries(listing *l, fp_error *err)
 {
     struct archive_entry *entry;
@@ -290,8 +303,10 @@ static fp_status take_entries(listing *l, fp_error *err)
         l->zip = (archive_format(l->archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_ZIP;
         /* "raw" is libarchive's word for anything; without a compression around it that is no archive. */
         if (archive_format(l->archive) == ARCHIVE_FORMAT_RAW &&
-            archive_filter_count(l->archive) < 2)
-            return fpi_media_unreadable(l->run, ARCHIVE_TYPES, err);
+            archive_filter_count(l->archive) < 2) {
+            l->zip = is_empty_zip(l->run);
+            return l->zip ? FILEPROC_OK : fpi_media_unreadable(l->run, ARCHIVE_TYPES, err);
+        }
         rc = take_entry(l, entry, err);
     }
     return rc;
@@ -301,7 +316,7 @@ static const char *format_name(const listing *l)
 {
     int format = archive_format(l->archive) & ARCHIVE_FORMAT_BASE_MASK;
 
-    return format == ARCHIVE_FORMAT_ZIP ? "zip" : format == ARCHIVE_FORMAT_TAR ? "tar" : "none";
+    return l->zip ? "zip" : format == ARCHIVE_FORMAT_TAR ? "tar" : "none";
 }
 
 static json_t *describe(const listing *l)

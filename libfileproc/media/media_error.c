@@ -5,8 +5,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define CLEAN_MAX 4096u
+#define PROBE_BYTES (64u << 20)
 
 fp_status fpi_media_fail(fp_error *err, int32_t reason, const char *fmt, ...)
 {
@@ -29,6 +31,16 @@ fp_status fpi_media_no_memory(fp_error *err)
 {
     return fp_error_reasonf(err, FILEPROC_ERR_NOMEM, FILEPROC_REASON_HELPER_MEMORY,
                             "not enough memory for this file");
+}
+
+bool fpi_media_memory_is_out(void)
+{
+    void *probe = mmap(NULL, PROBE_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (probe == MAP_FAILED)
+        return true;
+    munmap(probe, PROBE_BYTES);
+    return false;
 }
 
 /* Bytes of the UTF-8 character at text, 0 when there is none (RFC 3629: no surrogates, nothing overlong, nothing above U+10FFFF). */

@@ -13,6 +13,9 @@ fp_status fpi_media_fail(fp_error *err, int32_t reason, const char *fmt, ...) FI
 /** NOMEM with reason helper_memory; not permanent. */
 fp_status fpi_media_no_memory(fp_error *err);
 
+/** Whether the process is so near to its limit that a decoder could get no more. Safe in a signal handler. */
+bool fpi_media_memory_is_out(void);
+
 /** Copies text as UTF-8 in one line: what is no UTF-8 becomes U+FFFD, control characters become blanks, and it ends after at most
  *  `size` - 1 bytes, never inside a character. Answers true when all of it fitted. */
 bool fpi_media_clean(const char *text, size_t length, char *out, size_t size);

@@ -50,14 +50,24 @@ static fpi_media_format find_format(const unsigned char *head, size_t size)
     return FPI_MEDIA_NO_FORMAT;
 }
 
+/* Libraries have many words for it. Which of them is used is no proof, and what failed has given back its memory by now, so both count. */
+static bool is_memory_failure(const char *text)
+{
+    static const char *const words[] = { "memory", "alloc", "creating thread" };
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        if (strcasestr(text, words[i]))
+            return true;
+    return fpi_media_memory_is_out();
+}
+
 fp_status fpi_media_image_damaged(fp_error *err)
 {
     const char *text = vips_error_buffer();
     size_t length = strcspn(text, "\n");
     const char *colon = memchr(text, ':', length);
-    bool no_memory = strstr(text, "out of memory") || strstr(text, "allocate");
 
-    if (no_memory) {
+    if (is_memory_failure(text)) {
         vips_error_clear();
         return fpi_media_no_memory(err);
     }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 
 #include <fileproc/version.h>
 
+#include "media/media_error.h"
 #include "media/media_sniff.h"
 #include "media/protocol.h"
 
@@ -91,10 +91,7 @@ static bool limit_resources(const arguments *a)
  * be seen that memory was the cause. */
 static void on_abort(int number)
 {
-    bool memory_is_out = errno == ENOMEM;
-    void *probe = mmap(NULL, 64u << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    if (memory_is_out || probe == MAP_FAILED)
+    if (errno == ENOMEM || fpi_media_memory_is_out())
         _exit(FPI_MEDIA_EXIT_MEMORY);
     signal(number, SIG_DFL);
     raise(number);
