@@ -37,7 +37,7 @@ static void keep(fpi_media_csv *csv, uint32_t c)
     char bytes[4];
     size_t size;
 
-    csv->any = true;
+    csv->any = csv->cell_any = true;
     if (csv->rows > 0 || csv->cells >= FPI_MEDIA_CSV_NAMES_MAX || c == 0)
         return;
     size = to_utf8(c, bytes);
@@ -54,7 +54,7 @@ static void end_cell(fpi_media_csv *csv)
     if (csv->cells < UINT32_MAX)
         csv->cells++;
     csv->name_size = 0;
-    csv->quote_before = false;
+    csv->quote_before = csv->cell_any = false;
 }
 
 static void end_row(fpi_media_csv *csv)
@@ -81,9 +81,8 @@ static void take_quote(fpi_media_csv *csv)
         csv->quoted = true;
         csv->quote_before = false;
         keep(csv, '"');
-    } else if (!csv->any || csv->name_size == 0) {
-        csv->quoted = true;
-        csv->any = true;
+    } else if (!csv->cell_any) {
+        csv->quoted = csv->any = csv->cell_any = true;
     } else {
         keep(csv, '"');
     }
@@ -106,8 +105,10 @@ void fpi_media_csv_take(fpi_media_csv *csv, const uint32_t *text, size_t size)
             end_cell(csv);
         else if (c == '\n' || c == '\r')
             end_row(csv);
-        else
+        else {
+            csv->quote_before = false; /* what stood in quotes goes on without them */
             keep(csv, c);
+        }
     }
 }
 

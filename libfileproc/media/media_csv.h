@@ -18,6 +18,7 @@ typedef struct fpi_media_csv {
     uint64_t ragged;  /* rows that have not as many columns as the first */
     uint32_t cells;   /* of the row at hand */
     bool quoted, quote_before, any;
+    bool cell_any; /* the cell at hand has begun: a quote is only a character in it */
     bool after_return;
     size_t name_size; /* of the first row's cell at hand, in UTF-8 */
     char names[FPI_MEDIA_CSV_NAMES_MAX][FPI_MEDIA_CSV_NAME_SIZE];

@@ -206,7 +206,8 @@ def refused(send):
 GOOD = {"type": "run", "id": 1, "declared_type": "image/png", "detected_type": None, "limits": LIMITS, "steps": []}
 
 
-@pytest.mark.parametrize("packet", [b"{", b"[]", b'"run"', b"{}", b'{"type":"walk"}', b"\xff\xfe", b'{"type":1}', b'{"a":' * 100 + b"1" + b"}" * 100])
+@pytest.mark.parametrize("packet", [b"{", b"[]", b'"run"', b"{}", b'{"type":"walk"}', b"\xff\xfe", b'{"type":1}',
+                                    b'{"a":' * 100 + b"1" + b"}" * 100])
 def test_packets_that_are_no_request(packet):
     refused(lambda h: h.send(packet))
 
