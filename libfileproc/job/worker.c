@@ -91,7 +91,7 @@ static fp_status run_pipeline(fpi_run *run, int fd, fp_error *err)
     sink.detected = fpi_run_detected;
     sink.output = fpi_run_output_made;
     sink.step_done = fpi_run_step_done;
-    sink.tick = fpi_run_tick;
+    sink.tick = fpi_worker_tick;
     return fp_runner_run(run->w->runner, run->claim.definition, &input, &sink, err);
 }
 

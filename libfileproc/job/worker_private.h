@@ -51,7 +51,7 @@ fp_status fpi_run_detected(void *user_data, const char *mime_type, fp_error *err
 fp_status fpi_run_output_made(void *user_data, const fp_pipeline_output *output, fp_error *err);
 fp_status fpi_run_step_done(void *user_data, const char *step, const char *operation,
                             const char *info_key, const char *result, fp_error *err);
-fp_status fpi_run_tick(void *user_data, fp_error *err);
+fp_status fpi_worker_tick(void *user_data, fp_error *err);
 
 /** Computes the digest of the input when the catalog has none. */
 fp_status fpi_run_digest(fpi_run *run, int fd, fp_error *err);

@@ -27,7 +27,7 @@ static bool renewal_due(const fpi_run *run)
     return age < 0 || age >= run->w->jobs->o.lease_ms / 3;
 }
 
-fp_status fpi_run_tick(void *user_data, fp_error *err)
+fp_status fpi_worker_tick(void *user_data, fp_error *err)
 {
     fpi_run *run = user_data;
     int64_t now = fpi_monotonic_ms();
@@ -51,7 +51,7 @@ fp_status fpi_run_tick(void *user_data, fp_error *err)
 
 fp_status fpi_run_digest(fpi_run *run, int fd, fp_error *err)
 {
-    const fpi_output_copy copy = { run->w->buffer, fpi_run_tick, run };
+    const fpi_output_copy copy = { run->w->buffer, fpi_worker_tick, run };
     char sha256[sizeof(run->sha256)];
     fp_status rc;
 
@@ -104,7 +104,7 @@ static fpi_run_output *new_output(const fpi_run *run, const fp_pipeline_output *
 fp_status fpi_run_output_made(void *user_data, const fp_pipeline_output *output, fp_error *err)
 {
     fpi_run *run = user_data;
-    const fpi_output_copy copy = { run->w->buffer, fpi_run_tick, run };
+    const fpi_output_copy copy = { run->w->buffer, fpi_worker_tick, run };
     fpi_run_output **last = &run->outputs;
     fpi_run_output *made = new_output(run, output);
     fp_status rc;
