@@ -34,6 +34,12 @@ def program():
     return ROOT / "build/test/libfileproc/media/fileproc-media"
 
 
+def sanitized():
+    """A build that reserves terabytes of address space, and so sets itself no limit of memory."""
+    code = program().read_bytes()
+    return b"__asan_init" in code or b"__tsan_init" in code
+
+
 class Died(Exception):
     """The helper ended in the middle of a run; args: its wait status and what it said on stderr."""
 

@@ -250,6 +250,16 @@ def test_cut_off(helper, tmp_path, kind, part):
     assert not answer.outputs
 
 
+@pytest.mark.parametrize("kind, first", [("docx", "word/document.xml"), ("xlsx", "xl/workbook.xml")])
+def test_a_cut_off_document_is_damaged(helper, tmp_path, kind, first):
+    """libmagic knows from its first entries that it is no mere zip."""
+    path = make_zip(tmp_path / f"d.{kind}", {"[Content_Types].xml": b"<Types/>" * 9, "_rels/.rels": b"<r/>", first: b"<w/>" * 900})
+    path.write_bytes(path.read_bytes()[:-30])
+    declared = helper.run(path, "file.type").result["mime_type"]
+    assert declared.startswith("application/vnd.openxml")
+    helper.run(path, "archive.list", declared=declared).failed("media_damaged")
+
+
 def test_links_in_a_zip(helper, tmp_path):
     path = tmp_path / "l.zip"
     with zipfile.ZipFile(path, "w") as z:

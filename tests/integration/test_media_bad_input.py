@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 import media_samples as samples
-from media_helper import Died, Helper
+from media_helper import Died, Helper, sanitized
 
+limits_memory = pytest.mark.skipif(sanitized(), reason="a sanitizer needs all the memory there is")
 OPERATIONS = {
     "archive.list": {}, "file.type": {}, "image.convert": {"format": "png"}, "image.info": {},
     "image.resize": {"width": 64}, "pdf.info": {}, "pdf.render": {}, "pdf.text": {}, "text.stats": {},
@@ -167,6 +168,11 @@ def test_a_png_that_claims_to_be_huge(helper, tmp_path, operation, width, height
     assert str(width) in answer.error["detail"]
 
 
+def test_the_size_of_a_huge_picture_is_told(helper, tmp_path):
+    """Nothing is decoded for it."""
+    assert run(helper, written(tmp_path / "h.png", samples.png_claiming(60000, 60000)), "image.info").result["width"] == 60000
+
+
 def huge_gif(width, height):
     return (b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\0\0\0\0\0\xff\xff\xff" +
             b"," + struct.pack("<HHHH", 0, 0, width, height) + b"\0\x02\x02\x44\x01\0;")
@@ -219,6 +225,7 @@ def test_a_limit_counts_pixels_exactly(helper, tmp_path):
     run(helper, path, "image.resize", {"width": 10}, limits={"max_pixels": 4999}).failed("media_too_large")
 
 
+@limits_memory
 def test_bytes_packed_well_do_not_become_memory(helper, tmp_path):
     """A chunk of text that unpacks to 400 MiB."""
     data = samples.saved(Image.new("L", (8, 8)), tmp_path / "z.png").read_bytes()
@@ -265,6 +272,14 @@ def test_pages_of_no_size(helper, tmp_path, width, height):
     answer = run(helper, written(tmp_path / "z.pdf", samples.simple_pdf(width=width, height=100).replace(b" 100]", f" {height}]".encode())),
                  "pdf.render")
     assert answer.error is None or answer.failed("media_damaged")
+
+
+@pytest.mark.parametrize("count", [2_000_000_000, -1, 10**30])
+def test_a_pdf_that_claims_pages_without_number(helper, tmp_path, count):
+    path = written(tmp_path / "n.pdf", samples.simple_pdf().replace(b"/Count 1 ", b"/Count %d " % count))
+    for operation in ("pdf.info", "pdf.text", "pdf.render"):
+        answer = run(helper, path, operation)
+        assert answer.error is None or answer.failed("media_damaged")
 
 
 def test_a_page_that_draws_itself(helper, tmp_path):
@@ -333,6 +348,7 @@ def large(tmp_path_factory):
     return path
 
 
+@limits_memory
 @pytest.mark.parametrize("operation", [("image.convert", {"format": "png"}), ("image.convert", {"format": "webp"}),
                                        ("image.resize", {"width": 8999, "format": "tiff"})])
 @pytest.mark.parametrize("memory", [150, 250])  # the first is hardly enough to start
@@ -348,6 +364,7 @@ def test_too_little_memory_is_an_error_and_no_hang(photo, large, operation, memo
         assert answer.error is None or (memory == 150 and answer.failed("helper_memory", permanent=False))
 
 
+@limits_memory
 @pytest.mark.parametrize("memory", [120, 160, 200, 260, 340])
 def test_too_little_memory_for_a_page(manual, memory):
     with Helper(memory=memory << 20) as h:

@@ -13,7 +13,7 @@ import time
 import pytest
 
 import media_samples as samples
-from media_helper import LIMITS, Died, Helper, descriptors_of, program
+from media_helper import LIMITS, Died, Helper, descriptors_of, program, sanitized
 
 
 def status_of(pid):
@@ -53,6 +53,7 @@ def test_what_it_gave_up(helper):
     assert limits["Max file size"] == str(1 << 30)
 
 
+@pytest.mark.skipif(sanitized(), reason="a sanitizer needs all the memory there is")
 def test_its_memory_is_limited():
     with Helper(memory=1 << 30) as h:
         assert limits_of(h.pid)["Max address space"] == str(1 << 30)
@@ -260,6 +261,7 @@ def test_sixty_four_steps(helper, tmp_path):
     assert answer.error is None and [o.image.size[0] for o in answer.outputs] == list(range(10, 74))
 
 
+@pytest.mark.skipif(sanitized(), reason="a sanitizer needs all the memory there is")
 def test_its_memory_does_not_grow_with_runs(helper, photo, manual):
     def some(count):
         for _ in range(count):
