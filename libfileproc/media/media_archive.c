@@ -46,7 +46,7 @@ typedef struct source {
 typedef struct listing {
     fpi_media_run *run;
     struct archive *archive;
-    fpi_media_output *out;
+    fpi_media_output out;
     json_t *names;
     size_t name_bytes;
     uint64_t entries, files, directories, links;
@@ -233,10 +233,10 @@ static fp_status write_entry(listing *l, const char *name, const char *kind,
 
     if (!line)
         return fpi_media_no_memory(err);
-    ok = (l->entries == 1 || fpi_media_output_write(l->out, ",\n", 2)) &&
-         fpi_media_output_write(l->out, line, strlen(line));
+    ok = (l->entries == 1 || fpi_media_output_write(&l->out, ",\n", 2)) &&
+         fpi_media_output_write(&l->out, line, strlen(line));
     fpi_free(&l->run->helper->ctx->a, line);
-    return ok ? FILEPROC_OK : fpi_media_output_failure(l->out, err);
+    return ok ? FILEPROC_OK : fpi_media_output_failure(&l->out, err);
 }
 
 static fp_status keep_name(listing *l, const char *name, fp_error *err)
@@ -343,23 +343,21 @@ static json_t *describe(const listing *l)
 
 static fp_status list(listing *l, source *s, json_t **result, fp_error *err)
 {
-    FPI_DISPOSE(fpi_media_output) out = FPI_MEDIA_OUTPUT_INIT;
     fp_status rc;
 
     if (!set_up(l->archive, s))
         return archive_errno(l->archive) == ENOMEM
                    ? fpi_media_no_memory(err)
                    : fpi_media_unreadable(l->run, ARCHIVE_TYPES, err);
-    l->out = &out;
-    rc = fpi_media_output_open(&out, l->run, err);
-    if (rc == FILEPROC_OK && !fpi_media_output_write(&out, "{\"entries\":[", 12))
-        rc = fpi_media_output_failure(&out, err);
+    rc = fpi_media_output_open(&l->out, l->run, err);
+    if (rc == FILEPROC_OK && !fpi_media_output_write(&l->out, "{\"entries\":[", 12))
+        rc = fpi_media_output_failure(&l->out, err);
     if (rc == FILEPROC_OK)
         rc = take_entries(l, err);
-    if (rc == FILEPROC_OK && !fpi_media_output_write(&out, "]}\n", 3))
-        rc = fpi_media_output_failure(&out, err);
+    if (rc == FILEPROC_OK && !fpi_media_output_write(&l->out, "]}\n", 3))
+        rc = fpi_media_output_failure(&l->out, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_media_output_done(&out, "application/json", "json",
+        rc = fpi_media_output_done(&l->out, "application/json", "json",
                                    json_pack("{s:I}", "entries", (json_int_t)l->entries), err);
     if (rc < 0)
         return rc;
@@ -370,7 +368,10 @@ static fp_status list(listing *l, source *s, json_t **result, fp_error *err)
 fp_status fpi_media_archive_list(fpi_media_run *run, const fpi_media_step *step, json_t **result,
                                  fp_error *err)
 {
-    listing l = { .run = run, .archive = archive_read_new(), .names = json_array() };
+    listing l = { .run = run,
+                  .archive = archive_read_new(),
+                  .out = FPI_MEDIA_OUTPUT_INIT,
+                  .names = json_array() };
     source *s = fpi_calloc(&fpi_default_allocator, 1, sizeof(*s));
     fp_status rc;
 
@@ -384,6 +385,7 @@ fp_status fpi_media_archive_list(fpi_media_run *run, const fpi_media_step *step,
     }
     if (l.archive)
         archive_read_free(l.archive);
+    fpi_media_output_dispose(&l.out);
     json_decref(l.names);
     fpi_free(&fpi_default_allocator, s);
     return rc;

@@ -43,7 +43,7 @@ static fp_status make_picture(fpi_media_run *run, const fpi_media_step *step, js
     FPI_DISPOSE(fpi_media_output) out = FPI_MEDIA_OUTPUT_INIT;
     FPI_CLEANUP(VipsImage) image = NULL;
     const fpi_media_image_header *header;
-    fpi_media_picture p;
+    fpi_media_picture p = { 0 };
     fp_status rc;
 
     rc = fpi_media_image_header_of(run, &header, err);

@@ -16,12 +16,13 @@
 static ExifData *load(const unsigned char *data, size_t size)
 {
     ExifData *exif = exif_data_new();
+    static const unsigned char mark[] = { 'E', 'x', 'i', 'f', 0, 0 };
     unsigned char *whole;
 
     if (!exif)
         return NULL;
     exif_data_unset_option(exif, EXIF_DATA_OPTION_FOLLOW_SPECIFICATION);
-    if (size >= 6 && memcmp(data, "Exif\0\0", 6) == 0) {
+    if (size >= 6 && memcmp(data, mark, sizeof(mark)) == 0) {
         exif_data_load_data(exif, data, (unsigned)size);
         return exif;
     }
@@ -30,7 +31,7 @@ static ExifData *load(const unsigned char *data, size_t size)
         exif_data_unref(exif);
         return NULL;
     }
-    memcpy(whole, "Exif\0\0", 6);
+    memcpy(whole, mark, sizeof(mark));
     memcpy(whole + 6, data, size);
     exif_data_load_data(exif, whole, (unsigned)(size + 6));
     fpi_free(&fpi_default_allocator, whole);

@@ -2,6 +2,8 @@
  * Must not know: pixels. */
 #include "media/media_image.h"
 
+#include <assert.h>
+
 #include "media/media_error.h"
 #include "media/media_operation.h"
 
@@ -101,6 +103,7 @@ fp_status fpi_media_image_info(fpi_media_run *run, const fpi_media_step *step, j
         rc = fpi_media_image_open(run, &first, &image, err);
     if (rc < 0)
         return rc;
+    assert(image);
     facts = describe(image, h);
     if (!facts)
         return fpi_media_no_memory(err);

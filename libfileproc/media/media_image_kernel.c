@@ -119,8 +119,11 @@ INLINE void narrow(uint8_t *out, const float *row, size_t count)
         small = __builtin_convertvector(n, u8);
         STORE(out + x, small);
     }
-    for (; x < count; x++)
-        out[x] = row[x] < 0.0f ? 0 : row[x] > 255.0f ? 255 : (uint8_t)(row[x] + 0.5f);
+    for (; x < count; x++) {
+        float up = row[x] + 0.5f; /* as above, to the last bit */
+
+        out[x] = up < 0.0f ? 0 : up > 255.0f ? 255 : (uint8_t)up;
+    }
 }
 
 #define DEFINE_KERNEL(name, attribute)                                                             \

@@ -2,6 +2,7 @@
  * Must not know: what is done with the pixels. */
 #include "media/media_image.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -175,9 +176,11 @@ static fp_status read_header(fpi_media_run *run, fpi_media_image_header *header,
     if (format == FPI_MEDIA_NO_FORMAT)
         return fpi_media_unreadable(run, fpi_media_image_types, err);
     rc = open_format(run, format, &first, &image, err);
-    if (rc == FILEPROC_OK)
-        describe(image, format, header);
-    return rc;
+    if (rc < 0)
+        return rc;
+    assert(image);
+    describe(image, format, header);
+    return FILEPROC_OK;
 }
 
 fp_status fpi_media_image_header_of(fpi_media_run *run, const fpi_media_image_header **header,

@@ -130,7 +130,12 @@ static void on_glib_log(const char *domain, GLogLevelFlags level, const char *me
 /* Everything that is read from disk for its own sake is read here, before the first stranger's file. */
 static fp_status start_libraries(fpi_media_helper *helper, fp_error *err)
 {
-    setlocale(LC_CTYPE, "C.UTF-8"); /* names in archives are converted by the locale */
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+
+    /* Names in archives are converted by the locale, on this thread. */
+    if (!utf8)
+        return fp_error_setf(err, FILEPROC_ERR_IO, "there is no locale C.UTF-8");
+    uselocale(utf8);
     g_log_set_default_handler(on_glib_log, NULL);
     if (VIPS_INIT("fileproc-media") != 0)
         return fp_error_setf(err, FILEPROC_ERR_IO, "libvips can't start: %.100s",

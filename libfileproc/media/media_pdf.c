@@ -2,6 +2,7 @@
  * Must not know: text extraction, rendering. */
 #include "media/media_pdf.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <poppler.h>
 #include <string.h>
@@ -225,7 +226,7 @@ fp_status fpi_media_pdf_info(fpi_media_run *run, const fpi_media_step *step, jso
                              fp_error *err)
 {
     FPI_CLEANUP(json_t) facts = NULL;
-    const fpi_media_pdf *pdf;
+    const fpi_media_pdf *pdf = NULL;
     bool encrypted = false;
     fp_status rc;
 
@@ -235,6 +236,7 @@ fp_status fpi_media_pdf_info(fpi_media_run *run, const fpi_media_step *step, jso
         rc = fpi_media_pdf_is_encrypted(run, &encrypted, err);
     if (rc < 0)
         return rc;
+    assert(pdf);
     facts = describe(pdf, encrypted);
     if (!facts)
         return fpi_media_no_memory(err);

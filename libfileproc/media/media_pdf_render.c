@@ -168,8 +168,8 @@ fp_status fpi_media_pdf_render(fpi_media_run *run, const fpi_media_step *step, j
     const fpi_media_pdf *pdf;
     fpi_media_pages pages;
     rendering r;
-    bool truncated;
-    size_t total;
+    bool truncated = false;
+    size_t total = 0;
     fp_status rc;
 
     rc = read_params(step->params, &r, err);

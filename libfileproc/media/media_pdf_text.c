@@ -130,8 +130,8 @@ fp_status fpi_media_pdf_text(fpi_media_run *run, const fpi_media_step *step, jso
     text_total t = { 0 };
     const fpi_media_pdf *pdf;
     fpi_media_pages pages;
-    bool truncated;
-    size_t total;
+    bool truncated = false;
+    size_t total = 0;
     fp_status rc;
 
     rc = fpi_media_pdf_of(run, &pdf, err);
