@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
 import media_samples as samples
-from media_helper import Helper
+from media_helper import Helper, sanitized
 
 WRITTEN = ["jpeg", "png", "webp", "avif", "gif", "tiff"]
 SUFFIXES = {"jpeg": "jpg"}
@@ -337,9 +337,11 @@ def test_sizes_that_did_not_fit_together_are_made_in_turn(helper, photo):
     assert [o.image.size[0] for o in answer.outputs] == list(widths)
 
 
+@pytest.mark.skipif(sanitized(), reason="a sanitizer keeps for a while what was freed")
 def test_memory_of_shared_sizes_is_given_back(helper, photo):
+    """The second does not fit with the first, the third fits with either: it must not be made twice."""
     limits = {"max_pixels": 2560 * 1600}
-    steps = [("image.resize", {"width": w, "format": "jpeg"}) for w in (2400, 1600, 1599, 400)]
+    steps = [("image.resize", {"width": w, "format": "jpeg"}) for w in (1600, 2000, 1580)]
     first = [helper.run(photo, *steps, limits=limits).rss_bytes for _ in range(3)][-1]
     last = [helper.run(photo, *steps, limits=limits).rss_bytes for _ in range(12)][-1]
     assert last - first < 20 << 20
