@@ -1,14 +1,10 @@
 """Owns: what the tests of the media helper share: a running helper, real photos and documents.
 Must not know: operations."""
 
-import pathlib
-
 import pytest
 
 from media_helper import Helper
-
-PHOTOS = pathlib.Path("/usr/share/backgrounds/mate")
-MANUALS = pathlib.Path("/usr/share/R/doc/manual")
+from media_samples import MANUALS, PHOTOS
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +28,7 @@ def helper(kept):
 
 @pytest.fixture(scope="session")
 def photo():
-    """3888 x 2592, straight from a camera."""
+    """2560 x 1600, sharp and busy."""
     return PHOTOS / "nature" / "Garden.jpg"
 
 

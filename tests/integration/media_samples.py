@@ -1,12 +1,17 @@
-"""Owns: files made for tests: pictures of every kind, colour profiles, archives, documents, and bad ones.
+"""Owns: files for tests: where real ones are, and makers of pictures of every kind, colour profiles, documents, and bad ones.
 Must not know: the helper."""
 
 import io
+import pathlib
 import struct
 import zlib
 
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
+
+# Of the packages mate-backgrounds and r-doc-pdf.
+PHOTOS = pathlib.Path("/usr/share/backgrounds/mate")
+MANUALS = pathlib.Path("/usr/share/R/doc/manual")
 
 
 def quarters(width=240, height=160, mode="RGB"):

@@ -7,7 +7,7 @@ import pytest
 from PIL import ImageStat
 
 import media_samples as samples
-from conftest import MANUALS
+from media_samples import MANUALS
 
 
 def written(path, data):
