@@ -19,20 +19,20 @@
 #define PAGE 100
 
 /* The last digits of an id are random: 256 folders of equal size. */
-static void job_prefix(const char *job_id, char prefix[FPI_OUTPUT_KEY_SIZE])
+static void job_prefix(const char *job_id, char prefix[FPI_JOB_OUTPUT_KEY_SIZE])
 {
-    snprintf(prefix, FPI_OUTPUT_KEY_SIZE, "derivatives/%s/%s.", job_id + strlen(job_id) - 2,
+    snprintf(prefix, FPI_JOB_OUTPUT_KEY_SIZE, "derivatives/%s/%s.", job_id + strlen(job_id) - 2,
              job_id);
 }
 
-void fpi_output_key(const char *job_id, int64_t fence, uint32_t number,
-                    char key[FPI_OUTPUT_KEY_SIZE])
+void fpi_job_output_key(const char *job_id, int64_t fence, uint32_t number,
+                        char key[FPI_JOB_OUTPUT_KEY_SIZE])
 {
     size_t size;
 
     job_prefix(job_id, key);
     size = strlen(key);
-    snprintf(key + size, FPI_OUTPUT_KEY_SIZE - size, "%" PRId64 ".%u", fence, number);
+    snprintf(key + size, FPI_JOB_OUTPUT_KEY_SIZE - size, "%" PRId64 ".%u", fence, number);
 }
 
 /* *got is less than size only at the end of the file. */
@@ -62,7 +62,8 @@ static void digest_text(const fpi_digest *d, char sha256[65])
     fpi_hex(value, fpi_digest_size(FPI_DIGEST_SHA256), sha256);
 }
 
-fp_status fpi_output_digest(const fpi_output_copy *copy, int fd, char sha256[65], fp_error *err)
+fp_status fpi_job_output_digest(const fpi_job_output_copy *copy, int fd, char sha256[65],
+                                fp_error *err)
 {
     fp_status rc = FILEPROC_OK;
     uint64_t offset = 0;
@@ -71,26 +72,27 @@ fp_status fpi_output_digest(const fpi_output_copy *copy, int fd, char sha256[65]
 
     fpi_digest_init(&d, FPI_DIGEST_SHA256);
     do {
-        rc = read_block(fd, offset, copy->buffer, FPI_OUTPUT_BUFFER_SIZE, &got, err);
+        rc = read_block(fd, offset, copy->buffer, FPI_JOB_OUTPUT_BUFFER_SIZE, &got, err);
         if (rc < 0)
             return rc;
         fpi_digest_update(&d, copy->buffer, got);
         offset += got;
         rc = copy->tick(copy->user_data, err);
-    } while (rc == FILEPROC_OK && got == FPI_OUTPUT_BUFFER_SIZE);
+    } while (rc == FILEPROC_OK && got == FPI_JOB_OUTPUT_BUFFER_SIZE);
     if (rc == FILEPROC_OK)
         digest_text(&d, sha256);
     return rc;
 }
 
-static fp_status write_blocks(const fpi_output_copy *copy, int fd, uint64_t size, fp_part *part,
+static fp_status write_blocks(const fpi_job_output_copy *copy, int fd, uint64_t size, fp_part *part,
                               fpi_digest *d, fp_error *err)
 {
     fp_status rc = FILEPROC_OK;
 
     for (uint64_t done = 0; rc == FILEPROC_OK && done < size;) {
         uint64_t left = size - done;
-        size_t got, want = left < FPI_OUTPUT_BUFFER_SIZE ? (size_t)left : FPI_OUTPUT_BUFFER_SIZE;
+        size_t got,
+            want = left < FPI_JOB_OUTPUT_BUFFER_SIZE ? (size_t)left : FPI_JOB_OUTPUT_BUFFER_SIZE;
 
         rc = read_block(fd, done, copy->buffer, want, &got, err);
         if (rc == FILEPROC_OK && got < want)
@@ -106,7 +108,7 @@ static fp_status write_blocks(const fpi_output_copy *copy, int fd, uint64_t size
     return rc;
 }
 
-static fp_status write_part(const fpi_output_copy *copy, int fd, uint64_t size, fp_assembly *a,
+static fp_status write_part(const fpi_job_output_copy *copy, int fd, uint64_t size, fp_assembly *a,
                             fpi_digest *d, fp_error *err)
 {
     FPI_CLEANUP(fp_part) part = NULL;
@@ -117,8 +119,8 @@ static fp_status write_part(const fpi_output_copy *copy, int fd, uint64_t size, 
     return rc < 0 ? rc : fp_part_commit(part, NULL, 0, err);
 }
 
-fp_status fpi_output_store(fp_jobs *jobs, const fpi_output_copy *copy, int fd, uint64_t size,
-                           const char *key, char sha256[65], fp_error *err)
+fp_status fpi_job_output_store(fp_jobs *jobs, const fpi_job_output_copy *copy, int fd,
+                               uint64_t size, const char *key, char sha256[65], fp_error *err)
 {
     FPI_CLEANUP(fp_assembly) a = NULL;
     char id[FPI_UUID_SIZE];
@@ -154,7 +156,7 @@ static fp_status key_body(fp_tx *tx, void *user_data, fp_error *err)
 
 /* Whether the transaction that was to name it did so after all, is asked in the database: an error of a commit need not mean
  * that nothing was committed. */
-fp_status fpi_output_remove(fp_jobs *jobs, const char *key, fp_error *err)
+fp_status fpi_job_output_remove(fp_jobs *jobs, const char *key, fp_error *err)
 {
     key_call call = { jobs, key, 0 };
     fp_status rc =
@@ -175,14 +177,14 @@ static fp_status clean_page(fp_jobs *jobs, const fp_storage_list_page *page, siz
         const char *key = page->names[i];
 
         if (strtoll(key + prefix_size, NULL, 10) <= fence)
-            rc = fpi_output_remove(jobs, key, err);
+            rc = fpi_job_output_remove(jobs, key, err);
     }
     return rc;
 }
 
-fp_status fpi_output_clean(fp_jobs *jobs, const char *job_id, int64_t fence, fp_error *err)
+fp_status fpi_job_output_clean(fp_jobs *jobs, const char *job_id, int64_t fence, fp_error *err)
 {
-    char prefix[FPI_OUTPUT_KEY_SIZE], cursor[FPI_KEY_MAX + 1];
+    char prefix[FPI_JOB_OUTPUT_KEY_SIZE], cursor[FPI_KEY_MAX + 1];
     bool more = true;
     fp_status rc = FILEPROC_OK;
 

@@ -173,7 +173,7 @@ static fp_status mark_clean(fp_tx *tx, void *user_data, fp_error *err)
 static void clean_one(fp_jobs *jobs, stray *s)
 {
     fp_error e = { 0 };
-    fp_status rc = fpi_output_clean(jobs, s->id, s->fence, &e);
+    fp_status rc = fpi_job_output_clean(jobs, s->id, s->fence, &e);
 
     if (rc == FILEPROC_OK)
         rc = fp_database_transact(jobs->o.database, 0, mark_clean, s, &e);

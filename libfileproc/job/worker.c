@@ -31,7 +31,7 @@ fp_status fp_worker_new(fp_jobs *jobs, fp_worker **out, fp_error *err)
     w->jobs = jobs;
     w->busy = true;
     atomic_init(&w->stopping, false);
-    w->buffer = fpi_alloc(&jobs->ctx->a, FPI_OUTPUT_BUFFER_SIZE);
+    w->buffer = fpi_alloc(&jobs->ctx->a, FPI_JOB_OUTPUT_BUFFER_SIZE);
     if (!w->buffer)
         return fpi_no_memory(err);
     rc = fpi_worker_name(jobs->ctx, w->name, err);
@@ -64,15 +64,15 @@ static fp_status stopped(fp_error *err)
     return fp_error_setf(err, FILEPROC_ERR_CANCELLED, "the worker was stopped");
 }
 
-static void dispose_run(fpi_run *run)
+static void dispose_run(fpi_work *run)
 {
-    fpi_run_drop_outputs(run);
+    fpi_work_drop_outputs(run);
     json_decref(run->steps);
     fpi_claim_dispose(&run->claim);
 }
-FPI_DEFINE_DISPOSE(fpi_run, dispose_run)
+FPI_DEFINE_DISPOSE(fpi_work, dispose_run)
 
-static fp_status run_pipeline(fpi_run *run, int fd, fp_error *err)
+static fp_status run_pipeline(fpi_work *run, int fd, fp_error *err)
 {
     fp_jobs *jobs = run->w->jobs;
     FPI_DISPOSE(fp_buf) done = FILEPROC_BUF_INIT;
@@ -88,14 +88,14 @@ static fp_status run_pipeline(fpi_run *run, int fd, fp_error *err)
     input.skip_steps = done.data;
     input.fd = fd;
     sink.user_data = run;
-    sink.detected = fpi_run_detected;
-    sink.output = fpi_run_output_made;
-    sink.step_done = fpi_run_step_done;
-    sink.tick = fpi_worker_tick;
+    sink.detected = fpi_work_detected;
+    sink.output = fpi_work_output_made;
+    sink.step_done = fpi_work_step_done;
+    sink.tick = fpi_work_tick;
     return fp_runner_run(run->w->runner, run->claim.definition, &input, &sink, err);
 }
 
-static fp_status process(fpi_run *run, fp_error *err)
+static fp_status process(fpi_work *run, fp_error *err)
 {
     FPI_FD fd = -1;
     fp_status rc = fpi_steps_parse(run->claim.steps, &run->steps, err);
@@ -105,7 +105,7 @@ static fp_status process(fpi_run *run, fp_error *err)
     if (rc == FILEPROC_OK)
         rc = fp_storage_open_fd(run->w->jobs->o.storage, run->claim.file->storage_key, &fd, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_run_digest(run, fd, err);
+        rc = fpi_work_digest(run, fd, err);
     if (rc == FILEPROC_OK)
         rc = run_pipeline(run, fd, err);
     if (rc == FILEPROC_OK && fpi_steps_left(run->steps) > 0)
@@ -123,7 +123,7 @@ static bool is_permanent(const fp_error *e)
            (e->code == FILEPROC_ERR_QUOTA && e->cause == FILEPROC_REASON_OUTPUT_TOO_LARGE);
 }
 
-static int64_t retry_time(const fpi_run *run, const fp_error *e)
+static int64_t retry_time(const fpi_work *run, const fp_error *e)
 {
     const fp_jobs *jobs = run->w->jobs;
     int64_t wait = fpi_backoff_ms(jobs->ctx, jobs->o.backoff_base_ms, jobs->o.backoff_cap_ms,
@@ -132,7 +132,7 @@ static int64_t retry_time(const fpi_run *run, const fp_error *e)
     return fpi_now_ms(jobs->ctx) + (wait > e->retry_after_ms ? wait : e->retry_after_ms);
 }
 
-static void choose_fate(const fpi_run *run, const fp_error *e, fpi_claim_commit *m)
+static void choose_fate(const fpi_work *run, const fp_error *e, fpi_claim_commit *m)
 {
     m->error_code = fp_error_reason(e);
     m->error_detail = e->message;
@@ -147,47 +147,47 @@ static void choose_fate(const fpi_run *run, const fp_error *e, fpi_claim_commit 
 }
 
 /* Steps that can't be read stay as they are. */
-static fp_status write_failure(fpi_run *run, const fp_error *e, fp_error *err)
+static fp_status write_failure(fpi_work *run, const fp_error *e, fp_error *err)
 {
     const fp_context *ctx = run->w->jobs->ctx;
     FPI_DISPOSE(fp_buf) steps = FILEPROC_BUF_INIT;
     fpi_claim_commit m = { .progress = run->claim.progress };
     fp_status rc = FILEPROC_OK;
 
-    fpi_run_drop_outputs(run);
+    fpi_work_drop_outputs(run);
     choose_fate(run, e, &m);
     if (run->steps && m.fate != FPI_FATE_RETRY) {
         fpi_steps_fail(run->steps);
         rc = fpi_json_dump(ctx, run->steps, &steps, err);
     }
     m.steps = steps.data;
-    return rc < 0 ? rc : fpi_run_write(run, &m, err);
+    return rc < 0 ? rc : fpi_work_write(run, &m, err);
 }
 
-static fp_status write_success(fpi_run *run, fp_error *err)
+static fp_status write_success(fpi_work *run, fp_error *err)
 {
     FPI_DISPOSE(fp_buf) result = FILEPROC_BUF_INIT;
     fpi_claim_commit m = { .fate = FPI_FATE_SUCCEEDED, .progress = 1.0 };
     fp_status rc = fpi_steps_result(run->w->jobs->ctx, run->steps, &result, err);
 
     m.result = result.data;
-    return rc < 0 ? rc : fpi_run_write(run, &m, err);
+    return rc < 0 ? rc : fpi_work_write(run, &m, err);
 }
 
-static fp_status give_back(fpi_run *run, fp_error *err)
+static fp_status give_back(fpi_work *run, fp_error *err)
 {
     fpi_claim_commit m = { .fate = FPI_FATE_RETURNED, .progress = run->claim.progress };
     fp_status rc;
 
-    fpi_run_drop_outputs(run);
+    fpi_work_drop_outputs(run);
     m.run_at_ms = fpi_now_ms(run->w->jobs->ctx);
-    rc = fpi_run_write(run, &m, err);
+    rc = fpi_work_write(run, &m, err);
     return rc < 0 ? rc : stopped(err);
 }
 
 /* Most jobs have ended with their last step. One that was taken away is none of our business any more, and that is no failure
  * of this worker. */
-static fp_status settle(fpi_run *run, fp_status rc, const fp_error *e, fp_error *err)
+static fp_status settle(fpi_work *run, fp_status rc, const fp_error *e, fp_error *err)
 {
     fp_error written = { 0 };
 
@@ -210,7 +210,7 @@ static fp_status settle(fpi_run *run, fp_status rc, const fp_error *e, fp_error 
     return rc;
 }
 
-static fp_status run_claimed(fpi_run *run, fp_error *err)
+static fp_status run_claimed(fpi_work *run, fp_error *err)
 {
     fp_error e = { 0 };
     fp_status rc = process(run, &e);
@@ -311,7 +311,7 @@ static fp_status next_job(vigil *v, fpi_claim *claim, bool *taken, fp_error *err
 
 static fp_status run_one(fp_worker *w, uint32_t timeout_ms, bool *taken, fp_error *err)
 {
-    FPI_DISPOSE(fpi_run) run = { .w = w, .claim = { .jobs = w->jobs, .worker = w->name } };
+    FPI_DISPOSE(fpi_work) run = { .w = w, .claim = { .jobs = w->jobs, .worker = w->name } };
     vigil v = { .w = w, .end_ms = fpi_monotonic_ms() + timeout_ms, .due_ms = INT64_MAX };
     fp_status rc = next_job(&v, &run.claim, taken, err);
 

@@ -9,9 +9,9 @@
 /* Ticks may come after every block that is copied; the row need not be read for each. */
 #define CHECK_INTERVAL_MS 100
 
-fp_status fpi_run_detected(void *user_data, const char *mime_type, fp_error *err)
+fp_status fpi_work_detected(void *user_data, const char *mime_type, fp_error *err)
 {
-    fpi_run *run = user_data;
+    fpi_work *run = user_data;
 
     (void)err;
     if (strlen(mime_type) < sizeof(run->detected))
@@ -20,16 +20,16 @@ fp_status fpi_run_detected(void *user_data, const char *mime_type, fp_error *err
 }
 
 /* The context's clock may jump, backwards, too. */
-static bool renewal_due(const fpi_run *run)
+static bool renewal_due(const fpi_work *run)
 {
     int64_t age = fpi_now_ms(run->w->jobs->ctx) - run->claim.renewed_ms;
 
     return age < 0 || age >= run->w->jobs->o.lease_ms / 3;
 }
 
-fp_status fpi_worker_tick(void *user_data, fp_error *err)
+fp_status fpi_work_tick(void *user_data, fp_error *err)
 {
-    fpi_run *run = user_data;
+    fpi_work *run = user_data;
     int64_t now = fpi_monotonic_ms();
     fp_error e = { 0 };
     fp_status rc;
@@ -49,15 +49,15 @@ fp_status fpi_worker_tick(void *user_data, fp_error *err)
     return rc;
 }
 
-fp_status fpi_run_digest(fpi_run *run, int fd, fp_error *err)
+fp_status fpi_work_digest(fpi_work *run, int fd, fp_error *err)
 {
-    const fpi_output_copy copy = { run->w->buffer, fpi_worker_tick, run };
+    const fpi_job_output_copy copy = { run->w->buffer, fpi_work_tick, run };
     char sha256[sizeof(run->sha256)];
     fp_status rc;
 
     if (run->claim.file->sha256)
         return FILEPROC_OK;
-    rc = fpi_output_digest(&copy, fd, sha256, err);
+    rc = fpi_job_output_digest(&copy, fd, sha256, err);
     if (rc == FILEPROC_OK)
         memcpy(run->sha256, sha256, sizeof(sha256));
     return rc;
@@ -73,11 +73,11 @@ static const char *pack(char **end, const char *text)
     return copy;
 }
 
-static fpi_run_output *new_output(const fpi_run *run, const fp_pipeline_output *o)
+static fpi_work_output *new_output(const fpi_work *run, const fp_pipeline_output *o)
 {
     size_t size = strlen(o->step) + strlen(o->operation) + strlen(o->filename) +
                   strlen(o->mime_type) + strlen(o->info ? o->info : "") + 5;
-    fpi_run_output *made = fpi_calloc(&run->w->jobs->ctx->a, 1, sizeof(*made) + size);
+    fpi_work_output *made = fpi_calloc(&run->w->jobs->ctx->a, 1, sizeof(*made) + size);
     char *end = (char *)(made + 1);
 
     if (!made)
@@ -101,12 +101,12 @@ static fpi_run_output *new_output(const fpi_run *run, const fp_pipeline_output *
 
 /* The object becomes durable here, its row with its step. It is in the list before it is stored, so that it is removed when the
  * storage could not tell whether it was. */
-fp_status fpi_run_output_made(void *user_data, const fp_pipeline_output *output, fp_error *err)
+fp_status fpi_work_output_made(void *user_data, const fp_pipeline_output *output, fp_error *err)
 {
-    fpi_run *run = user_data;
-    const fpi_output_copy copy = { run->w->buffer, fpi_worker_tick, run };
-    fpi_run_output **last = &run->outputs;
-    fpi_run_output *made = new_output(run, output);
+    fpi_work *run = user_data;
+    const fpi_job_output_copy copy = { run->w->buffer, fpi_work_tick, run };
+    fpi_work_output **last = &run->outputs;
+    fpi_work_output *made = new_output(run, output);
     fp_status rc;
 
     if (!made)
@@ -114,23 +114,23 @@ fp_status fpi_run_output_made(void *user_data, const fp_pipeline_output *output,
     while (*last)
         last = &(*last)->next;
     *last = made;
-    fpi_output_key(run->claim.id, run->claim.fence, run->output_count++, made->key);
+    fpi_job_output_key(run->claim.id, run->claim.fence, run->output_count++, made->key);
     rc = fpi_uuid7(run->w->jobs->ctx, made->id, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_output_store(run->w->jobs, &copy, output->fd, output->size, made->key,
-                              made->sha256, err);
+        rc = fpi_job_output_store(run->w->jobs, &copy, output->fd, output->size, made->key,
+                                  made->sha256, err);
     return rc;
 }
 
-void fpi_run_drop_outputs(fpi_run *run)
+void fpi_work_drop_outputs(fpi_work *run)
 {
     const fp_context *ctx = run->w->jobs->ctx;
-    fpi_run_output *o;
+    fpi_work_output *o;
 
     while ((o = run->outputs) != NULL) {
         fp_error e = { 0 };
 
-        if (fpi_output_remove(run->w->jobs, o->key, &e) < 0) {
+        if (fpi_job_output_remove(run->w->jobs, o->key, &e) < 0) {
             run->dirty = true;
             fpi_log(ctx, FILEPROC_LOG_DEBUG, "job", "%s is removed later: %s", o->key, e.message);
         }
@@ -140,22 +140,22 @@ void fpi_run_drop_outputs(fpi_run *run)
 }
 
 /* Consecutive steps share one decode, so outputs of several may be waiting. */
-static size_t count_outputs(const fpi_run *run, const char *step)
+static size_t count_outputs(const fpi_work *run, const char *step)
 {
     size_t count = 0;
 
-    for (const fpi_run_output *o = run->outputs; o; o = o->next)
+    for (const fpi_work_output *o = run->outputs; o; o = o->next)
         count += strcmp(o->step, step) == 0;
     return count;
 }
 
 /* The rows of a step's outputs, and their ids for the steps. */
-static fp_status collect_outputs(const fpi_run *run, const char *step, fpi_new_file *files,
+static fp_status collect_outputs(const fpi_work *run, const char *step, fpi_new_file *files,
                                  json_t *ids, fp_error *err)
 {
     size_t count = 0;
 
-    for (const fpi_run_output *o = run->outputs; o; o = o->next) {
+    for (const fpi_work_output *o = run->outputs; o; o = o->next) {
         if (strcmp(o->step, step) != 0)
             continue;
         files[count++] = o->file;
@@ -165,12 +165,12 @@ static fp_status collect_outputs(const fpi_run *run, const char *step, fpi_new_f
     return FILEPROC_OK;
 }
 
-static void forget_outputs(fpi_run *run, const char *step)
+static void forget_outputs(fpi_work *run, const char *step)
 {
-    fpi_run_output **at = &run->outputs;
+    fpi_work_output **at = &run->outputs;
 
     while (*at) {
-        fpi_run_output *o = *at;
+        fpi_work_output *o = *at;
 
         if (strcmp(o->step, step) != 0) {
             at = &o->next;
@@ -181,7 +181,7 @@ static void forget_outputs(fpi_run *run, const char *step)
     }
 }
 
-fp_status fpi_run_write(fpi_run *run, fpi_claim_commit *m, fp_error *err)
+fp_status fpi_work_write(fpi_work *run, fpi_claim_commit *m, fp_error *err)
 {
     fp_error e = { 0 };
     fp_status rc;
@@ -204,7 +204,7 @@ fp_status fpi_run_write(fpi_run *run, fpi_claim_commit *m, fp_error *err)
 }
 
 /* The step is marked in run->steps. With the last one the job has succeeded: one transaction for both. */
-static fp_status commit_step(fpi_run *run, fpi_claim_commit *m, fp_error *err)
+static fp_status commit_step(fpi_work *run, fpi_claim_commit *m, fp_error *err)
 {
     const fp_context *ctx = run->w->jobs->ctx;
     FPI_DISPOSE(fp_buf) steps = FILEPROC_BUF_INIT;
@@ -220,13 +220,13 @@ static fp_status commit_step(fpi_run *run, fpi_claim_commit *m, fp_error *err)
     m->steps = steps.data;
     m->result = result.data;
     m->progress = fpi_steps_progress(run->steps);
-    return fpi_run_write(run, m, err);
+    return fpi_work_write(run, m, err);
 }
 
-fp_status fpi_run_step_done(void *user_data, const char *step, const char *operation,
-                            const char *info_key, const char *result, fp_error *err)
+fp_status fpi_work_step_done(void *user_data, const char *step, const char *operation,
+                             const char *info_key, const char *result, fp_error *err)
 {
-    fpi_run *run = user_data;
+    fpi_work *run = user_data;
     const fp_allocator *a = &run->w->jobs->ctx->a;
     size_t count = count_outputs(run, step);
     fpi_new_file *files = fpi_calloc(a, count + 1, sizeof(*files));
