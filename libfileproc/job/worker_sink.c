@@ -20,11 +20,26 @@ fp_status fpi_work_detected(void *user_data, const char *mime_type, fp_error *er
 }
 
 /* The context's clock may jump, backwards, too. */
-static bool renewal_due(const fpi_work *run)
+static bool lease_is_older(const fpi_work *run, int64_t age_ms)
 {
     int64_t age = fpi_now_ms(run->w->jobs->ctx) - run->claim.renewed_ms;
 
-    return age < 0 || age >= run->w->jobs->o.lease_ms / 3;
+    return age < 0 || age >= age_ms;
+}
+
+/* A database that is away for a moment is no reason to throw the work away: the lease lasts, and the next tick tries again. */
+static fp_status judge(fpi_work *run, fp_status rc, const fp_error *e, fp_error *err)
+{
+    if (rc == FILEPROC_OK)
+        return rc;
+    run->lost = run->lost || fpi_claim_is_lost(e);
+    if (!run->lost && !lease_is_older(run, run->w->jobs->o.lease_ms)) {
+        fpi_log(run->w->jobs->ctx, FILEPROC_LOG_DEBUG, "job", "a tick: %s", e->message);
+        return FILEPROC_OK;
+    }
+    if (err)
+        *err = *e;
+    return rc;
 }
 
 fp_status fpi_work_tick(void *user_data, fp_error *err)
@@ -33,20 +48,19 @@ fp_status fpi_work_tick(void *user_data, fp_error *err)
     int64_t now = fpi_monotonic_ms();
     fp_error e = { 0 };
     fp_status rc;
+    bool renew;
 
     if (atomic_load(&run->w->stopping))
         return fp_error_setf(err, FILEPROC_ERR_CANCELLED, "the worker was stopped");
-    if (renewal_due(run))
-        rc = fpi_claim_renew(&run->claim, &e);
-    else if (now - run->checked_ms >= CHECK_INTERVAL_MS)
-        rc = fpi_claim_check(&run->claim, &e);
-    else
+    renew = lease_is_older(run, run->w->jobs->o.lease_ms / 3);
+    if (!renew && !run->lost && now - run->checked_ms < CHECK_INTERVAL_MS)
         return FILEPROC_OK;
     run->checked_ms = now;
-    run->lost = run->lost || (rc < 0 && fpi_claim_is_lost(&e));
-    if (rc < 0 && err)
-        *err = e;
-    return rc;
+    if (renew)
+        rc = fpi_claim_renew(&run->claim, &e);
+    else
+        rc = fpi_claim_check(&run->claim, &e);
+    return judge(run, rc, &e, err);
 }
 
 fp_status fpi_work_digest(fpi_work *run, int fd, fp_error *err)

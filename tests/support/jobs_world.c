@@ -2,6 +2,7 @@
  * Must not know: what is tested. */
 #include "jobs_world.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,12 +95,16 @@ static const fp_operation operation = { FILEPROC_OPERATION_INIT("test.work"), .a
 static void note_change(void *user_data, const char *job_id, const char *file_id, const char *state,
                         double progress)
 {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     jobs_world *w = user_data;
-    size_t size = strlen(w->changes);
+    size_t size;
 
     ck_assert(fpi_uuid_valid(job_id) && fpi_uuid_valid(file_id));
+    pthread_mutex_lock(&lock);
+    size = strlen(w->changes);
     if (size + 64 < sizeof(w->changes))
         snprintf(w->changes + size, sizeof(w->changes) - size, "%s:%.2f ", state, progress);
+    pthread_mutex_unlock(&lock);
 }
 
 static void open_ledger(jobs_world *w)

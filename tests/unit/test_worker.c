@@ -431,6 +431,42 @@ START_TEST(results_without_the_fence_are_not_committed)
 }
 END_TEST
 
+static void *bring_the_jobs_back(void *arg)
+{
+    nanosleep(&(struct timespec){ 0, 250 * 1000000 }, NULL);
+    must_sql(arg, "ALTER TABLE elsewhere RENAME TO jobs");
+    return NULL;
+}
+
+static pthread_t helper;
+
+static void take_the_jobs_away(void *user_data)
+{
+    jobs_world *w = user_data;
+
+    must_sql(w->db, "ALTER TABLE jobs RENAME TO elsewhere");
+    ck_assert_int_eq(pthread_create(&helper, NULL, bring_the_jobs_back, w->db), 0);
+}
+
+START_TEST(database_that_is_away_for_a_moment_costs_no_work)
+{
+    char id[FPI_UUID_SIZE];
+    jobs_world w;
+
+    jobs_world_open(&w, NULL);
+    jobs_add(&w, 1, id);
+    w.script.inside = take_the_jobs_away;
+    w.script.ud = &w;
+    w.script.ticks = 40;
+    ck_assert(work_once(&w));
+    pthread_join(helper, NULL);
+    ck_assert_int_eq(w.script.tick_rc, FILEPROC_OK);
+    must_be_job(&w, id, "succeeded", NULL);
+    ck_assert_int_eq(w.script.runs, 1);
+    jobs_world_close(&w);
+}
+END_TEST
+
 static void break_the_outbox(void *user_data)
 {
     jobs_world *w = user_data;
@@ -713,6 +749,7 @@ RUN_TESTS("worker", job_runs_to_its_end, detected_type_is_learnt,
           cancelled_job_stops_at_its_next_tick, file_deleted_meanwhile_ends_the_job_quietly,
           job_of_a_file_that_is_gone_is_cancelled, ticks_renew_the_lease,
           results_without_the_fence_are_not_committed,
+          database_that_is_away_for_a_moment_costs_no_work,
           job_whose_end_could_not_be_written_is_rescued, stopped_worker_gives_its_job_back,
           stopped_worker_takes_no_job, waiting_worker_hears_of_a_new_job,
           waiting_worker_wakes_when_a_retry_is_due,
