@@ -289,7 +289,7 @@ static fp_status cancel_body(fp_tx *tx, void *user_data, fp_error *err)
                     params, 2, &changed, err);
     if (rc == FILEPROC_OK)
         rc = read_job(c->jobs, tx, c->id, &c->job, err);
-    if (rc < 0)
+    if (rc < 0 || !c->job)
         return rc;
     if (!changed)
         return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_JOB_FINISHED,

@@ -237,6 +237,22 @@ static fp_status commit_step(fpi_work *run, fpi_claim_commit *m, fp_error *err)
     return fpi_work_write(run, m, err);
 }
 
+/* Marks the step, commits it, and takes the mark back when that failed. */
+static fp_status finish_step(fpi_work *run, const char *step, json_t *ids, fpi_claim_commit *m,
+                             fp_error *err)
+{
+    fp_status rc = fpi_steps_succeed(run->steps, step, m->info_member, ids, err);
+
+    if (rc < 0)
+        return rc;
+    rc = commit_step(run, m, err);
+    if (rc < 0)
+        fpi_steps_undo(run->steps, step);
+    else
+        forget_outputs(run, step);
+    return rc;
+}
+
 fp_status fpi_work_step_done(void *user_data, const char *step, const char *operation,
                              const char *info_key, const char *result, fp_error *err)
 {
@@ -245,23 +261,20 @@ fp_status fpi_work_step_done(void *user_data, const char *step, const char *oper
     size_t count = count_outputs(run, step);
     fpi_new_file *files = fpi_calloc(a, count + 1, sizeof(*files));
     FPI_CLEANUP(json_t) ids = json_array();
-    fpi_claim_commit m = { .outputs = files, .output_count = count };
-    fp_status rc = files && ids ? FILEPROC_OK : fpi_no_memory(err);
+    fpi_claim_commit m = { .output_count = count };
+    fp_status rc;
 
     (void)operation;
+    if (!files || !ids) {
+        fpi_free(a, files);
+        return fpi_no_memory(err);
+    }
+    m.outputs = files;
     m.info_key = info_key;
     m.info_member = result;
+    rc = collect_outputs(run, step, files, ids, err);
     if (rc == FILEPROC_OK)
-        rc = collect_outputs(run, step, files, ids, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_steps_succeed(run->steps, step, result, fpi_steal(&ids), err);
-    if (rc == FILEPROC_OK) {
-        rc = commit_step(run, &m, err);
-        if (rc < 0)
-            fpi_steps_undo(run->steps, step);
-    }
-    if (rc == FILEPROC_OK)
-        forget_outputs(run, step);
+        rc = finish_step(run, step, fpi_steal(&ids), &m, err);
     fpi_free(a, files);
     return rc;
 }
