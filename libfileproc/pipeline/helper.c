@@ -39,10 +39,10 @@ static void end_process(fpi_helper *h, int grace_ms)
 {
     if (h->fd < 0)
         return;
-    /* The socket first: an honest helper ends when it closes. */
+    h->end = fpi_process_end(&h->process, grace_ms);
+    /* Afterwards, lest a helper that is told to die complains of it on our stderr. */
     close(h->fd);
     h->fd = -1;
-    h->end = fpi_process_end(&h->process, grace_ms);
 }
 
 void fpi_helper_kill(fpi_helper *h)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -467,6 +468,8 @@ int main(int argc, char **argv)
 {
     const char *name = argc > 0 ? strrchr(argv[0], '-') : NULL;
 
+    /* Not even it outlives a test that failed. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     name = name ? name + 1 : "";
     for (size_t i = 0; i < sizeof(before_ready) / sizeof(*before_ready); i++)
         if (strcmp(before_ready[i].name, name) == 0)

@@ -432,6 +432,7 @@ static void be_embedder(int out)
     begin(&f, sample_png(20, 10));
     goes(&f, INFO, "x", "image/png");
     pid = only_child();
+    (void)!write(out, f.w.folder, sizeof(f.w.folder));
     (void)!write(out, &pid, sizeof(pid));
     for (;;)
         pause();
@@ -440,18 +441,21 @@ static void be_embedder(int out)
 START_TEST(helper_ends_when_its_parent_is_killed)
 {
     pid_t embedder, helper = 0;
+    char folder[64];
     int ends[2];
 
     ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
     embedder = fork();
     if (embedder == 0)
         be_embedder(ends[1]);
+    ck_assert_int_eq(read(ends[0], folder, sizeof(folder)), sizeof(folder));
     ck_assert_int_eq(read(ends[0], &helper, sizeof(helper)), sizeof(helper));
     ck_assert_int_gt(helper, 0);
     ck_assert_int_eq(kill(helper, 0), 0);
     kill(embedder, SIGKILL);
     ck_assert_int_eq(waitpid(embedder, NULL, 0), embedder);
     await_end(helper);
+    scratch_remove(folder);
     close(ends[0]);
     close(ends[1]);
 }
