@@ -367,7 +367,7 @@ START_TEST(end_tells_how_and_reaps_only_its_own)
     end = fpi_process_end(&p, 5000);
     close(ours);
     ck_assert(end.signal == SIGTERM && !end.killed);
-    spawn_script("sleep 100", &p, &ours);
+    spawn_script("exec sleep 100", &p, &ours);
     end = fpi_process_end(&p, 10);
     close(ours);
     ck_assert(end.signal == SIGKILL && end.killed);
