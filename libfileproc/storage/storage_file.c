@@ -107,6 +107,8 @@ static void file_close(void *self)
 
     fpi_folder_table_dispose(&s->folders);
     fpi_sync_group_dispose(&s->staging_sync);
+    if (s->staging_fd >= 0)
+        fpi_spares_dispose(&s->spares);
     fpi_cleanup_fd(&s->objects_fd);
     fpi_cleanup_fd(&s->staging_fd);
     fpi_free(&s->ctx->a, s);
@@ -141,6 +143,8 @@ static fp_status open_folders(fpi_file_store *s, char *path, fp_error *err)
         rc = fp_error_setf(
             err, FILEPROC_ERR_IO,
             "objects and staging of the storage folder are on different file systems");
+    if (s->staging_fd >= 0)
+        fpi_spares_init(&s->spares, s->staging_fd);
     return rc;
 }
 

@@ -78,7 +78,7 @@ static fp_status append_record(fpi_staged_file *f, const fp_part_info *info, fp_
     } else {
         /* One behind the other under the lock: a sync that covers an entry covers those before it, so after a crash
          * the entries that were answered for are the first ones, without a hole. */
-        fpi_record_encode(info, f->written, record);
+        fpi_record_encode(info, f->seed, f->written, record);
         rc = fpi_file_write_at(f->parts_fd, f->written * FPI_RECORD_SIZE, record, sizeof(record),
                                err);
         if (rc == FILEPROC_OK)

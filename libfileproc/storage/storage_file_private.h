@@ -31,11 +31,23 @@ typedef struct fpi_folder_table {
     size_t count;
 } fpi_folder_table;
 
+#define FPI_SPARES_MAX 64u
+
+/** Record files to be used again; shared. */
+typedef struct fpi_spares {
+    pthread_mutex_t lock;
+    int staging_fd; /* borrowed */
+    unsigned full[FPI_SPARES_MAX],
+        empty[FPI_SPARES_MAX]; /* numbers of those that are there, and that are not */
+    size_t full_count, empty_count;
+} fpi_spares;
+
 typedef struct fpi_file_store {
     fp_context *ctx;
     int objects_fd;
     int staging_fd;
     fpi_sync_group staging_sync;
+    fpi_spares spares;
     fpi_folder_table folders;
 } fpi_file_store;
 
@@ -76,15 +88,20 @@ fp_status fpi_file_list_staged(void *self, const char *after, size_t limit, fp_s
 
 #define FPI_RECORD_SIZE 256u
 
-void fpi_record_encode(const fp_part_info *part, uint64_t index,
+/** What goes into the checksum of every entry, so that one of another assembly is none of ours: record files are used
+ *  again. */
+uint32_t fpi_record_seed(const char *id);
+void fpi_record_encode(const fp_part_info *part, uint32_t seed, uint64_t index,
                        unsigned char out[FPI_RECORD_SIZE]);
-/** False when these bytes are no whole record of this index. */
-bool fpi_record_decode(const unsigned char in[FPI_RECORD_SIZE], uint64_t index, fp_part_info *part);
+/** False when these bytes are no whole record of this assembly and index. */
+bool fpi_record_decode(const unsigned char in[FPI_RECORD_SIZE], uint32_t seed, uint64_t index,
+                       fp_part_info *part);
 
 /** Who wants to know of the parts, and what fpi_records_load() found. */
 typedef struct fpi_records {
     fp_status (*on_part)(void *user_data, const fp_part_info *part, fp_error *err);
     void *user_data;
+    uint32_t seed;
     uint64_t count;
     uint64_t end;  /* behind the last byte of any part */
     bool damaged;  /* something that is no record stands behind the last one */
@@ -102,6 +119,7 @@ typedef struct fpi_staged_file {
     fpi_file_store *store;
     char data_name[FPI_STAGED_NAME_SIZE];
     char parts_name[FPI_STAGED_NAME_SIZE];
+    uint32_t seed; /* of its records */
     bool transient;
     bool empty_record; /* was there when it was opened, without any entry */
     fpi_sync_group data_sync;
@@ -139,6 +157,14 @@ fp_status fpi_file_discard(void *self, const char *id, uint32_t flags, fp_error 
 fp_status fpi_file_read_at(int fd, uint64_t offset, void *buf, size_t cap, size_t *got,
                            fp_error *err);
 fp_status fpi_file_write_at(int fd, uint64_t offset, const void *data, size_t size, fp_error *err);
+
+/* storage_file_spare.c */
+void fpi_spares_init(fpi_spares *s, int staging_fd);
+void fpi_spares_dispose(fpi_spares *s);
+/** The record file `name` becomes a spare one; false when it can't be kept: then it is as it was. */
+bool fpi_spare_give(fpi_spares *s, const char *name);
+/** A spare file becomes the record `name`; false when there is none. */
+bool fpi_spare_take(fpi_spares *s, const char *name);
 
 /* storage_file_part.c */
 fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint64_t length,

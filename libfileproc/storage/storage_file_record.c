@@ -19,7 +19,7 @@ enum {
     AT_COMMITTED = 32,
     AT_INDEX = 40,
     AT_NOTE = 48,                     /* and zeros up to the checksum */
-    AT_CHECKSUM = FPI_RECORD_SIZE - 4 /* CRC-32C of all before it */
+    AT_CHECKSUM = FPI_RECORD_SIZE - 4 /* CRC-32C of the id and all before it */
 };
 _Static_assert(AT_NOTE + FILEPROC_PART_NOTE_MAX <= AT_CHECKSUM, "the note fits");
 
@@ -41,7 +41,13 @@ static uint64_t get(const unsigned char *at, int bytes)
     return value;
 }
 
-void fpi_record_encode(const fp_part_info *part, uint64_t index, unsigned char out[FPI_RECORD_SIZE])
+uint32_t fpi_record_seed(const char *id)
+{
+    return fpi_crc32c(0, id, strlen(id));
+}
+
+void fpi_record_encode(const fp_part_info *part, uint32_t seed, uint64_t index,
+                       unsigned char out[FPI_RECORD_SIZE])
 {
     memset(out, 0, FPI_RECORD_SIZE);
     memcpy(out + AT_MAGIC, MAGIC, 4);
@@ -53,13 +59,14 @@ void fpi_record_encode(const fp_part_info *part, uint64_t index, unsigned char o
     put(out + AT_COMMITTED, (uint64_t)part->committed_ms, 8);
     put(out + AT_INDEX, index, 8);
     memcpy(out + AT_NOTE, part->note, part->note_size);
-    put(out + AT_CHECKSUM, fpi_crc32c(0, out, AT_CHECKSUM), 4);
+    put(out + AT_CHECKSUM, fpi_crc32c(seed, out, AT_CHECKSUM), 4);
 }
 
-bool fpi_record_decode(const unsigned char in[FPI_RECORD_SIZE], uint64_t index, fp_part_info *part)
+bool fpi_record_decode(const unsigned char in[FPI_RECORD_SIZE], uint32_t seed, uint64_t index,
+                       fp_part_info *part)
 {
     if (memcmp(in + AT_MAGIC, MAGIC, 4) != 0 || get(in + AT_VERSION, 2) != VERSION ||
-        get(in + AT_CHECKSUM, 4) != fpi_crc32c(0, in, AT_CHECKSUM) ||
+        get(in + AT_CHECKSUM, 4) != fpi_crc32c(seed, in, AT_CHECKSUM) ||
         get(in + AT_INDEX, 8) != index || get(in + AT_NOTE_SIZE, 2) > FILEPROC_PART_NOTE_MAX)
         return false;
     *part = (fp_part_info)FILEPROC_PART_INFO_INIT;
@@ -80,7 +87,7 @@ static fp_status load_block(const unsigned char *block, size_t count, uint64_t i
 
     for (size_t i = 0; rc == FILEPROC_OK && i < count; i++) {
         fp_part_info part;
-        bool valid = fpi_record_decode(block + i * FPI_RECORD_SIZE, index + i, &part);
+        bool valid = fpi_record_decode(block + i * FPI_RECORD_SIZE, found->seed, index + i, &part);
 
         if (found->damaged) {
             found->followed = found->followed || valid;

@@ -61,6 +61,7 @@ static fp_status staged_new(fpi_file_store *s, const char *id, uint32_t flags,
     memcpy(f->data_name + size, ".data", sizeof(".data"));
     memcpy(f->parts_name, id, size);
     memcpy(f->parts_name + size, ".parts", sizeof(".parts"));
+    f->seed = fpi_record_seed(id);
     f->transient = (flags & FILEPROC_ASSEMBLY_TRANSIENT) != 0;
     f->data_fd = f->parts_fd = -1;
     pthread_mutex_init(&f->lock, NULL);
@@ -114,11 +115,13 @@ fp_status fpi_staged_open_data(fpi_staged_file *f, bool create, fp_error *err)
 fp_status fpi_staged_open_parts(fpi_staged_file *f, fp_error *err)
 {
     const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
+    bool found;
 
     if (f->parts_fd >= 0)
         return FILEPROC_OK;
+    found = f->parts_exist || fpi_spare_take(&f->store->spares, f->parts_name);
     f->parts_fd = openat(f->store->staging_fd, f->parts_name,
-                         f->parts_exist ? flags : flags | O_CREAT | O_EXCL, FPI_FILE_MODE);
+                         found ? flags : flags | O_CREAT | O_EXCL, FPI_FILE_MODE);
     if (f->parts_fd < 0)
         return fpi_error_errno(err, errno, "part record");
     if (!f->parts_exist)
@@ -196,6 +199,7 @@ static fp_status load_parts(fpi_staged_file *f, uint64_t data_size, fpi_records 
 {
     fp_status rc = fpi_staged_open_parts(f, err);
 
+    found->seed = f->seed;
     if (rc == FILEPROC_OK)
         rc = fpi_records_load(f->parts_fd, found, err);
     if (rc == FILEPROC_OK)
@@ -263,7 +267,7 @@ fp_status fpi_file_assembly_read(void *self, void *assembly, uint64_t offset, vo
 fp_status fpi_file_discard(void *self, const char *id, uint32_t flags, fp_error *err)
 {
     static const char *const suffixes[] = { ".parts", ".data" }; /* alone, parts look published */
-    const fpi_file_store *s = self;
+    fpi_file_store *s = self;
     char name[FPI_STAGED_NAME_SIZE];
     size_t size = strlen(id);
 
@@ -271,6 +275,8 @@ fp_status fpi_file_discard(void *self, const char *id, uint32_t flags, fp_error 
     memcpy(name, id, size);
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
         memcpy(name + size, suffixes[i], strlen(suffixes[i]) + 1);
+        if (i == 0 && fpi_spare_give(&s->spares, name))
+            continue;
         if (unlinkat(s->staging_fd, name, 0) != 0 && errno != ENOENT)
             return fpi_error_errno(err, errno, "discard");
     }

@@ -613,7 +613,8 @@ START_TEST(many_senders_of_many_uploads_get_along)
         for (size_t k = 0; k < 8; k++)
             must_create(&w, 19500, ids[k]);
         for (size_t i = 0; i < 4; i++) {
-            senders[i] = (sender){ .first = i % 3, .step = 3, .chunks = 20 }; /* two send the same */
+            senders[i] =
+                (sender){ .first = i % 3, .step = 3, .chunks = 20 }; /* two send the same */
             for (size_t k = 0; k < 8; k++)
                 senders[i].ids[k] = ids[k];
         }
