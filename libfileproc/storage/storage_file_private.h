@@ -161,6 +161,8 @@ fp_status fpi_file_write_at(int fd, uint64_t offset, const void *data, size_t si
 /* storage_file_spare.c */
 void fpi_spares_init(fpi_spares *s, int staging_fd);
 void fpi_spares_dispose(fpi_spares *s);
+/** Removes all there are. */
+void fpi_spares_drop(fpi_spares *s);
 /** The record file `name` becomes a spare one; false when it can't be kept: then it is as it was. */
 bool fpi_spare_give(fpi_spares *s, const char *name);
 /** A spare file becomes the record `name`; false when there is none. */

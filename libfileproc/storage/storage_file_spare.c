@@ -32,16 +32,6 @@ void fpi_spares_init(fpi_spares *s, int staging_fd)
     }
 }
 
-void fpi_spares_dispose(fpi_spares *s)
-{
-    char name[FPI_STAGED_NAME_SIZE];
-
-    for (size_t i = 0; i < s->full_count; i++) {
-        spare_name(s->full[i], name);
-        (void)unlinkat(s->staging_fd, name, 0);
-    }
-    pthread_mutex_destroy(&s->lock);
-}
 
 static bool pop(fpi_spares *s, unsigned *stack, size_t *count, unsigned *number)
 {
@@ -60,6 +50,24 @@ static void push(fpi_spares *s, unsigned *stack, size_t *count, unsigned number)
     pthread_mutex_lock(&s->lock);
     stack[(*count)++] = number;
     pthread_mutex_unlock(&s->lock);
+}
+
+void fpi_spares_drop(fpi_spares *s)
+{
+    char name[FPI_STAGED_NAME_SIZE];
+    unsigned number;
+
+    while (pop(s, s->full, &s->full_count, &number)) {
+        spare_name(number, name);
+        (void)unlinkat(s->staging_fd, name, 0);
+        push(s, s->empty, &s->empty_count, number);
+    }
+}
+
+void fpi_spares_dispose(fpi_spares *s)
+{
+    fpi_spares_drop(s);
+    pthread_mutex_destroy(&s->lock);
 }
 
 bool fpi_spare_give(fpi_spares *s, const char *name)
