@@ -32,7 +32,6 @@ void fpi_spares_init(fpi_spares *s, int staging_fd)
     }
 }
 
-
 static bool pop(fpi_spares *s, unsigned *stack, size_t *count, unsigned *number)
 {
     bool found;

@@ -129,17 +129,23 @@ static void open_engine(upload_world *w)
     ck_status(fp_uploads_open(w->ctx, &o, &w->ups, &err), FILEPROC_OK, &err);
 }
 
-static void open_ground(upload_world *w)
+static void open_context(upload_world *w)
 {
     fp_context_options o = FILEPROC_CONTEXT_OPTIONS_INIT;
     fp_error err = { 0 };
-    char uri[128] = "sqlite::memory:";
 
     o.allocator = w->allocator;
     o.clock_ms = world_clock;
     o.user_data = w;
     ck_status(fp_context_new(&o, &w->ctx, &err), FILEPROC_OK, &err);
     ck_status(fp_context_add_storage_driver(w->ctx, faulty_driver(), &err), FILEPROC_OK, &err);
+}
+
+static void open_ground(upload_world *w)
+{
+    fp_error err = { 0 };
+    char uri[128] = "sqlite::memory:";
+
     if (w->on_disk)
         snprintf(uri, sizeof(uri), "sqlite://%s/database", w->folder);
     ck_status(fp_database_open(w->ctx, uri, NULL, &w->db, &err), FILEPROC_OK, &err);
@@ -173,7 +179,6 @@ static void close_ground(upload_world *w)
     fp_catalog_free(w->cat);
     fp_storage_free(w->st);
     fp_database_free(w->db);
-    fp_context_free(w->ctx);
 }
 
 void upload_world_open_with(upload_world *w, bool on_disk, const fp_uploads_options *options,
@@ -197,6 +202,7 @@ void upload_world_open_with(upload_world *w, bool on_disk, const fp_uploads_opti
     atomic_store(&w->now_ms, INT64_C(1750000000000));
     if (on_disk)
         scratch_make(w->folder);
+    open_context(w);
     open_ground(w);
     open_engine(w);
 }
@@ -210,6 +216,7 @@ void upload_world_close(upload_world *w)
 {
     fp_uploads_free(w->ups);
     close_ground(w);
+    fp_context_free(w->ctx);
     if (w->on_disk)
         scratch_remove(w->folder);
 }
@@ -226,6 +233,13 @@ void upload_world_reopen(upload_world *w)
         if (with_jobs)
             open_jobs(w);
     }
+    open_engine(w);
+}
+
+void upload_world_restart(upload_world *w)
+{
+    close_ground(w);
+    open_ground(w);
     open_engine(w);
 }
 

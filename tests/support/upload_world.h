@@ -47,6 +47,8 @@ void upload_world_open_with(upload_world *w, bool on_disk, const fp_uploads_opti
 void upload_world_close(upload_world *w);
 /* The engine is closed and opened again, on disk all below it, too. */
 void upload_world_reopen(upload_world *w);
+/* The same, without an engine to close: it was closed before, or died with its process. On disk only. */
+void upload_world_restart(upload_world *w);
 /* Completion makes jobs from now on. */
 void upload_world_add_jobs(upload_world *w);
 
