@@ -2,6 +2,7 @@
  * Must not know: what is tested. */
 #include "upload_world.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,13 +109,17 @@ static int64_t world_clock(void *user_data)
     return atomic_load(&w->now_ms);
 }
 
+static pthread_mutex_t progress_lock = PTHREAD_MUTEX_INITIALIZER;
+
 static void note_progress(void *user_data, const fp_upload *upload)
 {
     upload_world *w = user_data;
 
+    pthread_mutex_lock(&progress_lock);
     atomic_fetch_add(&w->told, 1);
     snprintf(w->last_status, sizeof(w->last_status), "%s", upload->status);
     w->last_chunks = upload->chunks_uploaded;
+    pthread_mutex_unlock(&progress_lock);
 }
 
 static void open_engine(upload_world *w)
