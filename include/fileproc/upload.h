@@ -55,7 +55,7 @@ typedef struct fp_uploads_options {
     const char *allowed_types;  /**< Copied. Comma-separated, an asterisk = all; default: the starter kit's nine. @since 0.1 */
     const char *bucket;         /**< Copied. For storage_url; default "uploads". @since 0.1 */
     uint64_t max_file_size;     /**< Bytes; default 100 MiB. @since 0.1 */
-    uint64_t chunk_size;        /**< Bytes, 1 to 1 GiB; default 5 MiB. @since 0.1 */
+    uint64_t chunk_size;        /**< Bytes, 1 to 1 GiB; default 5 MiB. Files of over 2^20 chunks get larger ones. @since 0.1 */
     uint64_t min_free_bytes;    /**< Reserved for "file" stores to come; 0. @since 0.1 */
     int64_t session_timeout_ms; /**< Life of an unfinished upload; default 3600000. @since 0.1 */
     int64_t tombstone_ms;       /**< How long an ended session is remembered; default 7 days. @since 0.1 */
@@ -174,6 +174,7 @@ FILEPROC_API fp_status fp_upload_get(fp_uploads *ups, const char *id, fp_upload 
  * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled.
  * @retval FILEPROC_ERR_INVALID   Reason chunk_index_invalid or digest_unsupported.
  * @retval FILEPROC_ERR_QUOTA     Reason storage_full.
+ * @retval FILEPROC_ERR_CORRUPT   The upload has failed: what was stored of it is damaged.
  * @retval FILEPROC_ERR_IO        The database or the storage failed.
  * @retval FILEPROC_ERR_NOMEM     An allocation failed.
  * @par Blocking  Database, storage.
@@ -204,8 +205,9 @@ FILEPROC_API uint64_t fp_chunk_length(const fp_chunk *chunk);
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK            Taken, not durable yet.
  * @retval FILEPROC_ERR_INVALID   More bytes than the chunk has. Reason chunk_length_invalid.
- * @retval FILEPROC_ERR_CONFLICT  Other bytes than the durable ones (chunk_conflict), or another writer took over
- *                                (chunk_superseded).
+ * @retval FILEPROC_ERR_CONFLICT  Other bytes than the durable ones (chunk_conflict), another writer took over
+ *                                (chunk_superseded), or the upload has ended (upload_completed, upload_cancelled).
+ * @retval FILEPROC_ERR_NOTFOUND  It expired meanwhile. Reason upload_expired.
  * @retval FILEPROC_ERR_QUOTA     Reason storage_full.
  * @retval FILEPROC_ERR_IO        The storage failed.
  * @par Blocking  Storage.
@@ -259,6 +261,7 @@ FILEPROC_API void fp_chunk_free(fp_chunk *chunk);
  * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
  * @retval FILEPROC_ERR_CONFLICT  Reason upload_cancelled.
  * @retval FILEPROC_ERR_QUOTA     Reason storage_full; try again later.
+ * @retval FILEPROC_ERR_CORRUPT   What was stored is damaged or gone; the upload has failed.
  * @retval FILEPROC_ERR_IO        The database or the storage failed; try again later.
  * @retval FILEPROC_ERR_NOMEM     An allocation failed.
  * @par Blocking  Database, storage.

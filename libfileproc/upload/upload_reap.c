@@ -149,17 +149,18 @@ static void expire(pass *p)
 {
     batch *b = fpi_calloc(&p->ups->ctx->a, 1, sizeof(*b));
     fp_error e = { 0 };
-    fp_status rc = b ? FILEPROC_OK : fpi_no_memory(&e);
+    fp_status rc;
 
-    if (b) {
-        b->ups = p->ups;
-        b->now_ms = p->now_ms;
-        b->after_ms = INT64_MIN;
+    if (!b) {
+        note_failure(p, fpi_no_memory(&e), &e);
+        return;
     }
-    do {
-        if (rc == FILEPROC_OK)
-            rc = expire_batch(p, b, &e);
-    } while (rc == FILEPROC_OK && b->count == BATCH);
+    b->ups = p->ups;
+    b->now_ms = p->now_ms;
+    b->after_ms = INT64_MIN;
+    do
+        rc = expire_batch(p, b, &e);
+    while (rc == FILEPROC_OK && b->count == BATCH);
     note_failure(p, rc, &e);
     fpi_free(&p->ups->ctx->a, b);
 }

@@ -212,10 +212,10 @@ void fpi_session_release(fp_uploads *ups, fpi_session *s)
 
 fp_status fpi_session_claim(fp_uploads *ups, const char *id, fpi_session **out, fp_error *err)
 {
-    fpi_session *s;
+    fpi_session *s = NULL;
     fp_status rc = fpi_session_acquire(ups, id, &s, err);
 
-    if (rc < 0)
+    if (!s)
         return rc;
     pthread_mutex_lock(&s->lock);
     if (s->busy || s->pins) {
