@@ -172,18 +172,6 @@ static fp_status move_into_place(publication *p, fp_error *err)
     return fp_error_setf(err, FILEPROC_ERR_IO, "folders of the storage vanish");
 }
 
-/* The object's new name first: should the old one come back after a crash, that is only something to discard. */
-static fp_status sync_names(const fpi_staged_file *f, fpi_folder *folder, fp_error *err)
-{
-    fp_status rc = fpi_folder_sync(folder, err);
-    int error;
-
-    if (rc < 0)
-        return rc;
-    error = fpi_sync_group_run(&f->store->staging_sync);
-    return error ? fpi_error_errno(err, error, "staging folder: sync") : FILEPROC_OK;
-}
-
 /* Published before, by this handle or before a crash: but was it synced? */
 static fp_status confirm(const fpi_staged_file *f, const char *key, uint64_t size, fp_error *err)
 {
@@ -198,7 +186,7 @@ static fp_status confirm(const fpi_staged_file *f, const char *key, uint64_t siz
         rc = fpi_object_not_found(err);
     if (rc == FILEPROC_OK)
         rc = fpi_folder_open(f->store, key, false, &folder, &leaf, err);
-    return rc < 0 ? rc : sync_names(f, folder, err);
+    return rc < 0 ? rc : fpi_folder_sync(folder, err);
 }
 
 fp_status fpi_file_assembly_publish(void *self, void *assembly, const char *key, uint64_t size,
@@ -219,7 +207,9 @@ fp_status fpi_file_assembly_publish(void *self, void *assembly, const char *key,
         &p.f->lock); /* somebody may be reading beside us: his descriptor stays open */
     p.f->published = true;
     pthread_mutex_unlock(&p.f->lock);
-    rc = sync_names(p.f, p.folder, err);
+    /* Not the staging folder: should a crash bring the old name back beside the new one, which a file system without a journal
+     * may do, that is a second link, something to discard. */
+    rc = fpi_folder_sync(p.folder, err);
     fpi_folder_unref(p.folder);
     return rc;
 }
