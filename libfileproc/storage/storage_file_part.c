@@ -1,6 +1,7 @@
 /* Owns: how parts get into an assembly's files, and what must be on disk before one counts as committed.
  * Must not know: which ranges parts may have; the core sees to that. */
 #include <errno.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "storage/storage_file_private.h"
@@ -9,9 +10,27 @@
  * parts: 0.5 to 2 MiB are about equal and nearly twice as fast as not doing it; at 4 MiB the gain is gone. */
 #define WRITEBACK_BYTES (UINT64_C(1) << 20)
 
+/* So much of the file system is left alone by parts: deleting and cancelling make room, and they need some, for the database
+ * mostly, which is often on the same disk. */
+#define FREE_BYTES_KEPT (UINT64_C(8) << 20)
+
 typedef struct file_part {
     uint64_t started; /* up to here the kernel was told to write */
 } file_part;
+
+/* Said before the bytes come. Parts begun at the same time may see the same room; then their writes fail instead. */
+static fp_status check_room(int fd, uint64_t length, fp_error *err)
+{
+    struct statvfs disk;
+    uint64_t room;
+
+    if (fstatvfs(fd, &disk) < 0)
+        return FILEPROC_OK; /* the write will tell */
+    room = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (room < FREE_BYTES_KEPT || room - FREE_BYTES_KEPT < length)
+        return fpi_error_errno(err, ENOSPC, "staged data");
+    return FILEPROC_OK;
+}
 
 fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint64_t length,
                               void **part, fp_error *err)
@@ -21,7 +40,6 @@ fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint6
     file_part *p;
     fp_status rc;
 
-    (void)length;
     if (f->published)
         return fp_error_setf(err, FILEPROC_ERR_CONFLICT, "the assembly is published");
     p = fpi_calloc(&s->ctx->a, 1, sizeof(*p));
@@ -30,6 +48,8 @@ fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint6
     p->started = offset;
     pthread_mutex_lock(&f->lock);
     rc = fpi_staged_open_data(f, true, err);
+    if (rc == FILEPROC_OK)
+        rc = check_room(f->data_fd, length, err);
     pthread_mutex_unlock(&f->lock);
     if (rc == FILEPROC_OK)
         *part = p;
