@@ -6,24 +6,33 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "log.h"
 #include "websocket.h"
 
-/* All header lines of a request together. */
+/* All lines of a request's head together. CivetWeb takes more, because what is too long for it, it can't tell from nonsense. */
 #define HEAD_MAX 16384
 #define HEAD_MAX_TEXT "16384"
+#define HEAD_BUFFER 32768
+#define HEAD_BUFFER_TEXT "32768"
 /* Replies are put together in a buffer of this size at the most; larger bodies are sent from where they are. */
 #define SCRATCH_MAX (256u * 1024u)
 /* How long a silent WebSocket is left alone before it is asked for a sign of life; after six without an answer it ends. */
 #define WEBSOCKET_PING_TEXT "15000"
 
+/* Between two knocks at our own door while it is closed; see knock(). */
+#define KNOCK_NS INT64_C(5000000)
+
 struct fpd_server {
     struct mg_context *mg;
     fpd_dispatcher *dispatcher;
+    struct in_addr address;
+    atomic_bool stopped;
     pthread_mutex_t lock; /* guards said */
     char said[200];       /* CivetWeb's last words, for a start that fails */
 };
@@ -63,23 +72,59 @@ static void take_head(const struct mg_request_info *info, fpd_head *head)
             (fpd_header){ info->http_headers[i].name, info->http_headers[i].value };
 }
 
+/* Behind the last header line that CivetWeb saw; there is one. */
+static const char *head_end(const struct mg_request_info *info)
+{
+    const char *value = info->http_headers[info->num_headers - 1].value;
+
+    return value + strlen(value) + 2;
+}
+
+/* CivetWeb forgives blanks before the colon; a proxy that does not takes "Transfer-Encoding :" for an unknown name, and sees
+ * the request end elsewhere (RFC 9112 section 5.1). The colon and such blanks were made NUL. */
+static bool has_blank_before_colon(const struct mg_header *header)
+{
+    const char *behind = header->name + strlen(header->name) + 1;
+
+    return behind < header->value && *behind == '\0';
+}
+
 /* CivetWeb stops reading header lines without a word at a folded line, at a name with strange characters, and after 64 of
  * them. A Transfer-Encoding behind that would be unseen here and seen by a proxy: a request inside a request. The lines
  * lie in one buffer, with both bytes of each line end made NUL, so the byte behind the last one seen tells. */
-static bool saw_all_headers(const struct mg_request_info *info)
+static bool head_is_trustworthy(const struct mg_request_info *info)
 {
-    const char *version_end, *end, *limit = info->request_method + HEAD_MAX;
+    const char *end;
 
     if (info->num_headers >= MG_MAX_HEADERS)
         return false;
     if (info->num_headers == 0)
         return true; /* without Host it is refused anyway, and HTTP/1.0 without headers has no body */
-    version_end = info->http_version + strlen(info->http_version);
-    if (info->http_headers[0].name - version_end != 2)
+    if (info->http_headers[0].name - (info->http_version + strlen(info->http_version)) != 2)
         return false; /* lines end with CR LF, not with LF alone */
-    end = info->http_headers[info->num_headers - 1].value;
-    end += strlen(end) + 2;
-    return end >= limit || *end == '\r' || *end == '\n' || *end == '\0';
+    for (int i = 0; i < info->num_headers; i++)
+        if (has_blank_before_colon(&info->http_headers[i]))
+            return false;
+    end = head_end(info);
+    return end >= info->request_method + HEAD_BUFFER || *end == '\r' || *end == '\n' ||
+           *end == '\0';
+}
+
+/* What is wrong with the head; NULL when nothing is. */
+static const fpd_bad_request *check_head(const struct mg_request_info *info)
+{
+    static const fpd_bad_request malformed = {
+        400, "bad_request", "A header line is malformed, or there are more than 63."
+    };
+    static const fpd_bad_request too_large = { 431, "headers_too_large",
+                                               "The request's head has more than " HEAD_MAX_TEXT
+                                               " bytes." };
+
+    if (!head_is_trustworthy(info))
+        return &malformed;
+    if (info->num_headers > 0 && head_end(info) - info->request_method > HEAD_MAX)
+        return &too_large;
+    return NULL;
 }
 
 static fpd_server *server_of(const struct mg_connection *conn)
@@ -90,10 +135,8 @@ static fpd_server *server_of(const struct mg_connection *conn)
 /* Answers 0 to let CivetWeb go on with a WebSocket handshake, else the status. */
 static int on_request(struct mg_connection *conn)
 {
-    static const fpd_bad_request bad_head = {
-        400, "bad_request", "A header line is malformed, or there are more than 63."
-    };
     const struct mg_request_info *info = mg_get_request_info(conn);
+    const fpd_bad_request *bad = check_head(info);
     fpd_wire wire = wire_of(conn);
     fpd_text *scratch = mg_get_thread_pointer(conn);
     void *upgrade = NULL;
@@ -105,10 +148,10 @@ static int on_request(struct mg_connection *conn)
         mg_disable_connection_keep_alive(conn);
         return 503;
     }
-    if (!saw_all_headers(info)) {
-        fpd_dispatch_refused(server_of(conn)->dispatcher, &head, &wire, scratch, &bad_head);
+    if (bad) {
+        fpd_dispatch_refused(server_of(conn)->dispatcher, &head, &wire, scratch, bad);
         mg_disable_connection_keep_alive(conn);
-        return bad_head.status;
+        return bad->status;
     }
     status = fpd_dispatch(server_of(conn)->dispatcher, &head, &wire, scratch, &upgrade);
     if (!upgrade)
@@ -130,14 +173,12 @@ static int on_http_error(struct mg_connection *conn, int status, const char *mes
 
     if (!scratch)
         return 1;
-    if (status == 413) { /* the head, not a body */
-        why.status = 431;
-        why.code = "headers_too_large";
-        why.detail = "The header lines together have more than " HEAD_MAX_TEXT " bytes.";
-    } else if (status == 411) {
+    if (status == 411) {
         why.status = 400;
-        why.code = "bad_request";
         why.detail = "Content-Length is not one decimal number.";
+    } else if (status == 400 || status == 413) { /* of the head; no body was looked at */
+        why.status = 400;
+        why.detail = "The request's head is no HTTP, is much too long, or did not come in time.";
     }
     fpd_dispatch_refused(server_of(conn)->dispatcher, &head, &wire, scratch, &why);
     mg_disable_connection_keep_alive(conn);
@@ -268,7 +309,7 @@ static struct mg_context *start_civetweb(fpd_server *server, const fpd_server_op
         "tcp_nodelay",
         "1",
         "max_request_size",
-        HEAD_MAX_TEXT,
+        HEAD_BUFFER_TEXT,
         "listen_backlog",
         "1024",
         "connection_queue",
@@ -308,6 +349,7 @@ fpd_server *fpd_server_start(const fpd_server_options *options, fpd_dispatcher *
         return NULL;
     }
     server->dispatcher = dispatcher;
+    server->address = address;
     pthread_mutex_init(&server->lock, NULL);
     server->mg = start_civetweb(server, options, address);
     if (!server->mg) {
@@ -328,12 +370,43 @@ int fpd_server_port(const fpd_server *server)
     return count > 0 ? ports[0].port : 0;
 }
 
+/* CivetWeb's listener looks up every two seconds, or when somebody comes. So that the end does not take so long, somebody
+ * comes. */
+static void *knock(void *arg)
+{
+    const fpd_server *server = arg;
+    const struct sockaddr_in at = { .sin_family = AF_INET,
+                                    .sin_port = htons((uint16_t)fpd_server_port(server)),
+                                    .sin_addr = server->address };
+    const struct timespec pause = { 0, KNOCK_NS };
+
+    while (!atomic_load(&server->stopped)) {
+        FPD_FD fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+        if (fd >= 0)
+            (void)connect(fd, (const struct sockaddr *)&at, sizeof(at));
+        nanosleep(&pause, NULL);
+    }
+    return NULL;
+}
+
+static void stop_civetweb(fpd_server *server)
+{
+    pthread_t knocker;
+    bool knocks = pthread_create(&knocker, NULL, knock, server) == 0;
+
+    mg_stop(server->mg);
+    atomic_store(&server->stopped, true);
+    if (knocks)
+        pthread_join(knocker, NULL);
+}
+
 void fpd_server_stop(fpd_server *server)
 {
     if (!server)
         return;
     if (server->mg)
-        mg_stop(server->mg);
+        stop_civetweb(server);
     mg_exit_library();
     pthread_mutex_destroy(&server->lock);
     free(server);

@@ -26,7 +26,8 @@ fpd_server *fpd_server_start(const fpd_server_options *options, fpd_dispatcher *
 /** The port it listens on. */
 int fpd_server_port(const fpd_server *server);
 
-/** Cuts what is still in progress and ends. NULL is allowed. Takes up to two seconds. */
+/** Cuts what is still in progress and ends. NULL is allowed. Takes up to two seconds when connections are
+ *  open, because CivetWeb's threads look up no sooner. */
 void fpd_server_stop(fpd_server *server);
 
 /** Whether an address is one that only this machine can reach. */
