@@ -178,6 +178,9 @@ static bool receive_form(intake *in, const char *content_type, uint64_t length)
                       "With a form, Content-Digest belongs into the header lines of the field.");
     if (!fpd_multipart_init(&form, content_type, &events))
         return refuse(in, 400, "bad_request", "The form's boundary is missing or wrong.");
+    if (in->rq->body_kind == FPD_BODY_LENGTH && in->rq->body_length > length + FORM_EXTRA)
+        return refuse(in, 400, "chunk_length_invalid",
+                      "The form is longer than one with this chunk can be.");
     if (!receive(in, &form, length + FORM_EXTRA))
         return false;
     if (!fpd_multipart_done(&form))
