@@ -22,7 +22,7 @@ def check_failed(server, data, name, mime_type, *codes):
 
 
 def test_a_text_called_png(server):
-    error = check_failed(server, b"This is no picture, only words.\n" * 40, "words.png", "image/png", "media_type_mismatch")
+    error = check_failed(server, b"This is no picture but words.\n" * 40, "words.png", "image/png", "media_type_mismatch")
     assert "text/plain" in error["detail"]
 
 

@@ -5,15 +5,17 @@ import urllib.parse
 
 import pytest
 
-from api import UNKNOWN, ask, check_problem, content, get, upload
+from api import UNKNOWN, ask, check_problem, content, get, upload, wait_for_job
 from raw_http import exchange, request
 
-DATA = bytes(range(256)) * 400
+DATA = b"0123456789abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ\n" * 1600
 
 
 @pytest.fixture(scope="module")
 def file_id(shared_daemon):
-    return upload(shared_daemon, DATA, "bytes.txt")["file_id"]
+    done = upload(shared_daemon, DATA, "letters.txt")
+    wait_for_job(shared_daemon, done["processing_job_id"])  # afterwards its detected type is known
+    return done["file_id"]
 
 
 def fetch(server, file_id, method="GET", **headers):
@@ -139,6 +141,16 @@ def test_harmless_types_are_shown_in_place(server, file_id):
     reply = fetch(server, file_id)
     assert reply.headers["Content-Disposition"].startswith("inline;") and reply.headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in reply.headers["Content-Security-Policy"] and reply.headers["Cache-Control"].startswith("private")
+
+
+def test_a_page_that_calls_itself_text_is_a_download_once_its_bytes_were_looked_at(server):
+    page = b"<!DOCTYPE html>\n<html><head><title>x</title></head><body><script>alert(1)</script></body></html>\n"
+    done = upload(server, page, "page.txt", "text/plain")
+    wait_for_job(server, done["processing_job_id"])
+    assert get(server, f"/v1/files/{done['file_id']}")["detected_mime_type"] == "text/html"
+    reply = fetch(server, done["file_id"])
+    assert reply.headers["Content-Type"] == "text/plain" and reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert reply.headers["Content-Disposition"].startswith("attachment;")
 
 
 def test_a_strange_head_does_not_break_a_download(server, file_id):

@@ -52,10 +52,10 @@ def test_a_request_that_never_ends_does_not_hold_up_the_end(daemon):
 
 
 def test_a_running_job_goes_back_to_the_queue_and_succeeds_after_the_restart(daemon):
-    done = upload(daemon, slow_picture(2500), "slow.jpg", "image/jpeg")
+    done = upload(daemon, slow_picture(1400), "slow.jpg", "image/jpeg")
     wait_for_job(daemon, done["processing_job_id"])
-    steps = [{"name": f"s{n}", "operation": "image.convert", "params": {"format": "avif", "quality": 60 + n}} for n in range(6)]
-    job = ask(daemon, "POST", f"/v1/files/{done['file_id']}/jobs", json={"pipeline": {"steps": steps[:2]}}).json()
+    steps = [{"name": f"s{n}", "operation": "image.convert", "params": {"format": "avif", "quality": 60 + n}} for n in range(2)]
+    job = ask(daemon, "POST", f"/v1/files/{done['file_id']}/jobs", json={"pipeline": {"steps": steps}}).json()
     wait_until(lambda: get(daemon, f"/v1/jobs/{job['id']}")["state"] == "running", 20)
     began = time.monotonic()
     assert daemon.terminate() == 0 and time.monotonic() - began < 10
@@ -127,10 +127,11 @@ def test_everything_is_there_after_a_restart(daemon):
     wait_for_job(daemon, done["processing_job_id"])
     half = initiate(daemon, CHUNK + 10)["upload_id"]
     send_chunk(daemon, half, 1, b"0123456789")
-    before = [get(daemon, path) for path in ("/v1/files", "/v1/jobs", f"/v1/uploads/{half}/status")]
+    before = [get(daemon, path) for path in ("/v1/files", "/v1/jobs")]
     assert daemon.terminate() == 0
     daemon.restart()
-    assert [get(daemon, path) for path in ("/v1/files", "/v1/jobs", f"/v1/uploads/{half}/status")] == before
+    assert [get(daemon, path) for path in ("/v1/files", "/v1/jobs")] == before
+    assert (status(daemon, half)["status"], status(daemon, half)["chunks_uploaded"]) == ("uploading", 1)
     send_chunk(daemon, half, 0, b"x" * CHUNK)
     assert content(daemon, complete(daemon, half)["file_id"]) == b"x" * CHUNK + b"0123456789"
     assert complete(daemon, done["upload_id"]) == done

@@ -10,7 +10,7 @@ from api import ask, check_problem, complete, content, get, initiate, send_chunk
 from daemon_process import Daemon
 
 CHUNK = 1 << 20
-DISK = 24  # MiB
+DISK = 32  # MiB, of which 8 are kept for the database
 
 
 @pytest.fixture

@@ -30,8 +30,8 @@ def unhealthy(daemon, part, word):
     """Waits until /health says so; its answer is up to a second old."""
     def told():
         reply = ask(daemon, "GET", "/health")
-        return reply if reply.json()["dependencies"][part] == word else None
-    reply = wait_until(told, 5, f"/health does not notice: {part}")
+        return [reply] if reply.json()["dependencies"][part] == word else None
+    [reply] = wait_until(told, 5, f"/health does not notice: {part}")
     assert reply.status_code == 503 and reply.json()["status"] == "unhealthy"
     return reply
 

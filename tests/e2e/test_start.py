@@ -42,13 +42,13 @@ def test_print_config_shows_what_is_in_force_and_can_be_loaded_again(tmp_path):
 
 
 @pytest.mark.parametrize("options, word", [
-    (["--port", "99999"], "FILEPROC_PORT"), (["--port", "x"], "FILEPROC_PORT"), (["--chunk-size", "0"], "CHUNK_SIZE"),
-    (["--chunk-size", "5 apples"], "CHUNK_SIZE"), (["--workers", "-1"], "FILEPROC_WORKERS"), (["--no-such-option"], "no-such-option"),
-    (["--port"], "port"), (["stray"], "stray"), (["--log-level", "LOUD"], "LOG_LEVEL"), (["--session-timeout", "0"], "SESSION_TIMEOUT"),
-], ids=" ".join)
+    (["--port", "99999"], "--port"), (["--port", "x"], "--port"), (["--chunk-size", "0"], "--chunk-size"),
+    (["--chunk-size", "5 apples"], "--chunk-size"), (["--workers", "-1"], "--workers"), (["--no-such-option"], "--no-such-option"),
+    (["--port"], "--port"), (["stray"], "stray"), (["--log-level", "LOUD"], "--log-level"), (["--session-timeout", "0"], "--session-timeout"),
+], ids=str)
 def test_a_wrong_option_stops_the_start_with_status_2(options, word):
     line = refused(2, *options)
-    assert word.lower().replace("_", "-") in line.lower().replace("_", "-"), line
+    assert word in line
 
 
 @pytest.mark.parametrize("name, value", [("FILEPROC_PORT", "http"), ("MAX_FILE_SIZE", "-5"), ("SESSION_TIMEOUT", "soon"),
