@@ -149,7 +149,7 @@ static fp_status read_definitions(const char *path, char **out, fp_error *err)
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return fp_error_setf(err, FILEPROC_ERR_IO, "can't read FILEPROC_PIPELINES %.100s: %s", path,
-                             strerror(errno));
+                             strerrordesc_np(errno));
     if (!S_ISREG(st.st_mode) || st.st_size > (off_t)PIPELINES_MAX)
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "FILEPROC_PIPELINES %.100s is no file of at most 4 MiB", path);

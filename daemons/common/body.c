@@ -127,7 +127,7 @@ char *fpd_body_read_all(fpd_request *rq, size_t limit, size_t *size)
         return NULL;
     if (rq->body_kind == FPD_BODY_NONE)
         room = 0;
-    buf = malloc(room + 1);
+    buf = fpd_memory(room + 1);
     if (!buf) {
         fpd_problem(rq, 503, "busy", "The server is out of memory.");
         return NULL;

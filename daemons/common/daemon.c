@@ -17,8 +17,6 @@
 #include "server.h"
 #include "workers.h"
 
-extern char **environ;
-
 enum { EXIT_STARTING = 1, EXIT_SETTING = 2 };
 
 /* Enough for the deepest JSON and for SQLite; the default of 8 MiB only makes core dumps large. */
@@ -102,8 +100,8 @@ static void prepare_process(void)
     pthread_attr_t attr;
 
     /* Each arena keeps its own free memory: many threads with an arena each would hold on to much that nobody uses. */
-    mallopt(M_ARENA_MAX, 2);
-    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
+    mallopt(M_ARENA_MAX, 2);                /* NOLINT(concurrency-mt-unsafe): there is one thread */
+    mallopt(M_TRIM_THRESHOLD, 1024 * 1024); /* NOLINT(concurrency-mt-unsafe) */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
@@ -208,8 +206,8 @@ static void drain(running *r, int number)
 {
     int64_t timeout = fp_config_int(r->config, "FILEPROC_DRAIN_TIMEOUT");
 
-    fpd_log(FILEPROC_LOG_INFO, "server", "%s: draining, %lld requests in progress",
-            strsignal(number), (long long)fpd_dispatcher_in_progress(r->dispatcher));
+    fpd_log(FILEPROC_LOG_INFO, "server", "SIG%s: draining, %lld requests in progress",
+            sigabbrev_np(number), (long long)fpd_dispatcher_in_progress(r->dispatcher));
     fpd_dispatcher_drain(r->dispatcher);
     fpd_workers_stop(fpd_steal(&r->workers));
     fpd_hub_close(r->app.hub);

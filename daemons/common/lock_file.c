@@ -38,7 +38,7 @@ fp_status fpd_folder_make(const char *path, fpd_text *absolute, fp_error *err)
     memcpy(copy, path, strlen(path) + 1);
     if (make_parents(copy) < 0 || !realpath(path, resolved))
         return fp_error_setf(err, FILEPROC_ERR_IO, "can't make the data folder %.120s: %s", path,
-                             strerror(errno));
+                             strerrordesc_np(errno));
     if (stat(resolved, &st) < 0 || !S_ISDIR(st.st_mode))
         return fp_error_setf(err, FILEPROC_ERR_IO, "%.120s is no folder", path);
     fpd_text_string(absolute, resolved);
@@ -57,7 +57,7 @@ fp_status fpd_folder_lock(const char *folder, int *fd, fp_error *err)
     opened = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (opened < 0)
         return fp_error_setf(err, FILEPROC_ERR_IO, "can't open %.120s: %s", path.data,
-                             strerror(errno));
+                             strerrordesc_np(errno));
     if (flock(opened, LOCK_EX | LOCK_NB) < 0) {
         int why = errno;
 
@@ -66,7 +66,7 @@ fp_status fpd_folder_lock(const char *folder, int *fd, fp_error *err)
             return fp_error_setf(err, FILEPROC_ERR_BUSY,
                                  "another daemon uses the data folder %.120s", folder);
         return fp_error_setf(err, FILEPROC_ERR_IO, "can't lock %.120s: %s", path.data,
-                             strerror(why));
+                             strerrordesc_np(why));
     }
     *fd = opened;
     return FILEPROC_OK;

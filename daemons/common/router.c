@@ -113,7 +113,7 @@ fpd_router_result fpd_router_find(const fpd_router *router, fpd_request *rq, voi
 {
     fpd_method method = rq->method == FPD_METHOD_HEAD ? FPD_METHOD_GET : rq->method;
     unsigned best = 0;
-    segments path;
+    segments path = { 0 };
 
     if (!take_apart(rq->path, &path))
         return FPD_ROUTER_MALFORMED;

@@ -12,6 +12,8 @@
 #include <fileproc/upload.h>
 #include <jansson.h>
 
+#include "memory.h"
+
 /** Declares `FPD_CLEANUP(type) p = NULL;` for a pointer type whose destructor accepts NULL. */
 #define FPD_DEFINE_CLEANUP(type, destructor)                                                       \
     static inline void fpd_cleanup_##type(type **p)                                                \
@@ -44,7 +46,7 @@ static inline void fpd_cleanup_fd(int *fd)
 }
 #define FPD_FD __attribute__((cleanup(fpd_cleanup_fd))) int
 
-/** Memory of malloc(). */
+/** Memory of fpd_memory() or malloc(). */
 static inline void fpd_cleanup_memory(char **p)
 {
     free(*p);

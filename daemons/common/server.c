@@ -250,7 +250,7 @@ static fp_status try_port(struct in_addr address, int64_t port, fp_error *why)
 
     inet_ntop(AF_INET, &address, text, sizeof(text));
     if (fd < 0)
-        return fp_error_setf(why, FILEPROC_ERR_IO, "no socket: %s", strerror(errno));
+        return fp_error_setf(why, FILEPROC_ERR_IO, "no socket: %s", strerrordesc_np(errno));
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
         return FILEPROC_OK;
@@ -259,7 +259,7 @@ static fp_status try_port(struct in_addr address, int64_t port, fp_error *why)
                              "port %d of %s is in use by another program; choose one with --port",
                              (int)port, text);
     return fp_error_setf(why, FILEPROC_ERR_IO, "can't listen on %s:%d: %s", text, (int)port,
-                         strerror(errno));
+                         strerrordesc_np(errno));
 }
 
 static fp_status check(const fpd_server_options *o, struct in_addr *address, fp_error *why)

@@ -63,7 +63,7 @@ static void add_headers(fpd_request *rq, const fp_file *file, const char *type, 
 /* A file that became shorter than its row says ends the connection early: the client sees that bytes are missing. */
 static void send_bytes(fpd_request *rq, int fd, const fpd_range *range)
 {
-    FPD_MEMORY buf = malloc(range->length < PIECE ? (size_t)range->length + 1 : PIECE);
+    FPD_MEMORY buf = fpd_memory(range->length < PIECE ? (size_t)range->length + 1 : PIECE);
     uint64_t at = range->first, left = range->length;
 
     while (buf && left > 0) {

@@ -35,7 +35,7 @@ static bool take_pipeline(fpd_request *rq, const json_t *body, char **text)
                     "pipeline must be a name, or an object with steps.");
         return false;
     }
-    *text = json_is_string(pipeline) ? strdup(json_string_value(pipeline))
+    *text = json_is_string(pipeline) ? fpd_memory_copy(json_string_value(pipeline))
                                      : json_dumps(pipeline, JSON_COMPACT);
     if (!*text)
         fpd_problem(rq, 503, "busy", "The server is out of memory.");

@@ -147,7 +147,7 @@ static bool receive(intake *in, fpd_multipart *form, uint64_t limit)
     size_t capacity = rq->body_kind == FPD_BODY_LENGTH && rq->body_length < FPD_BODY_BUFFER
                           ? (size_t)rq->body_length
                           : FPD_BODY_BUFFER;
-    FPD_MEMORY buf = malloc(capacity);
+    FPD_MEMORY buf = fpd_memory(capacity);
     fpd_body_result result;
     size_t got;
 
