@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "runner.h"
 #include "server.h"
 
@@ -87,5 +88,18 @@ START_TEST(a_taken_port_is_named)
 }
 END_TEST
 
+/* CivetWeb alone takes two seconds. */
+START_TEST(it_ends_at_once_when_nobody_is_connected)
+{
+    int64_t began = fpd_monotonic_ns();
+    fp_error err = { 0 };
+
+    try_start(&usual, &err);
+    ck_assert_str_eq(err.message, "");
+    ck_assert_int_lt(fpd_monotonic_ns() - began, INT64_C(1500000000));
+}
+END_TEST
+
 RUN_TESTS("server", loopback_is_recognised, it_starts_on_a_free_port,
-          other_addresses_are_refused_unless_meant, a_taken_port_is_named)
+          other_addresses_are_refused_unless_meant, a_taken_port_is_named,
+          it_ends_at_once_when_nobody_is_connected)
