@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from api import get, upload
+from api import get, upload, wait_until
 from daemon_process import HELPER, PROGRAM, Daemon, environment, free_port
 
 
@@ -153,6 +153,7 @@ def test_the_log_is_json_lines_and_tells_every_request_once(daemon):
     import requests
 
     requests.get(daemon.url + "/v1/files?owner=%22quoted%22", headers={"X-Request-Id": "find-me"}, timeout=10)
+    wait_until(lambda: "find-me" in daemon.log_text(), 5)  # written after the answer
     lines = [json.loads(line) for line in daemon.log_text().splitlines()]
     assert all({"time", "level", "service", "component"} <= set(line) for line in lines)
     [found] = [line for line in lines if line.get("request_id") == "find-me"]
