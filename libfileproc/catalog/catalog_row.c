@@ -1,5 +1,6 @@
 /* Owns: the catalog's steps inside a transaction: a row is added, read, taught, looked for.
  * Must not know: who runs the transaction. */
+#include <assert.h>
 #include <string.h>
 
 #include "catalog/catalog_rows.h"
@@ -202,6 +203,7 @@ fp_status fpi_catalog_learn(fp_catalog *cat, fp_tx *tx, const char *id,
     char *info = NULL;
     fp_status rc = fpi_catalog_read(cat, tx, id, &file, err);
 
+    assert(rc < 0 || file);
     if (rc == FILEPROC_OK && info_key)
         rc = merge_info(cat, file->info, info_key, info_member, &info, err);
     if (rc == FILEPROC_OK)

@@ -95,8 +95,3 @@ char *fpi_printf(const fp_allocator *a, const char *fmt, ...)
     va_end(args);
     return text;
 }
-
-fp_status fpi_no_memory(fp_error *err)
-{
-    return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
-}

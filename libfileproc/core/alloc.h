@@ -21,7 +21,11 @@ char *fpi_printf(const fp_allocator *a, const char *fmt, ...) FILEPROC_PRINTF(2,
 /** malloc and friends: what a context uses when it is given nothing else. */
 extern const fp_allocator fpi_default_allocator;
 
-/** The one sentence for all of them. */
-fp_status fpi_no_memory(fp_error *err);
+/** The one sentence for all of them. Its code can be seen by those who check what follows a failure. */
+static inline fp_status fpi_no_memory(fp_error *err)
+{
+    (void)fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
+    return FILEPROC_ERR_NOMEM;
+}
 
 #endif

@@ -1,5 +1,6 @@
 /* Owns: statements: kept prepared by their text, their parameters, their rows.
  * Must not know: how transactions begin and end. */
+#include <assert.h>
 #include <string.h>
 
 #include "database/database_sqlite.h"
@@ -268,6 +269,7 @@ fp_status fpi_sqlite_exec(void *t, const char *sql, const fp_value *params, size
     rc = begin(conn, sql, params, count, SQLITE_STATIC, &s, err);
     if (rc < 0)
         return rc;
+    assert(s);
     do
         rc = step(s, &code, err);
     while (rc == FILEPROC_OK && code == SQLITE_ROW);
@@ -289,6 +291,7 @@ fp_status fpi_sqlite_query(void *t, const char *sql, const fp_value *params, siz
     rc = begin(t, sql, params, count, SQLITE_TRANSIENT, &s, err);
     if (rc < 0)
         return rc;
+    assert(s);
     rc = step(s, &code, err);
     if (rc < 0) {
         give_back(s);

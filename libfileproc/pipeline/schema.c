@@ -276,9 +276,8 @@ static fp_status apply_additional(const json_t *schema, json_t *object, const fp
 
         if (json_object_get(properties, key))
             continue;
-        rc = additional && json_is_object(additional)
-                 ? apply_member(object, key, additional, place, err)
-                 : WRONG(err, &here, "is not known here");
+        rc = json_is_object(additional) ? apply_member(object, key, additional, place, err)
+                                        : WRONG(err, &here, "is not known here");
         if (rc < 0)
             return rc;
     }

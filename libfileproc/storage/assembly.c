@@ -103,7 +103,7 @@ void fp_assembly_close(fp_assembly *a)
 /* The two readers take a const handle; its lock is no part of what they promise not to change. */
 static pthread_mutex_t *lock_of(const fp_assembly *a)
 {
-    return &((fp_assembly *)(uintptr_t)a)->lock;
+    return &((fp_assembly *)(uintptr_t)a)->lock; /* NOLINT(performance-no-int-to-ptr) */
 }
 
 size_t fp_assembly_part_count(const fp_assembly *a)

@@ -1,5 +1,6 @@
 /* Owns: the file driver's way from a key to a folder or file, step by step, never through a symbolic link.
  * Must not know: what is done there. */
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
@@ -171,6 +172,7 @@ static fp_status not_a_folder(int parent, const char *name, fp_error *err)
 static fp_status open_child_fd(const fpi_folder *parent, const char *name, bool create, int *fd,
                                fp_error *err)
 {
+    assert(parent);
     *fd = openat(parent->fd, name, FPI_OPEN_FOLDER);
     if (*fd < 0 && errno == ENOENT && create) {
         if (mkdirat(parent->fd, name, FPI_FOLDER_MODE) != 0 && errno != EEXIST && errno != ENOENT)
@@ -301,7 +303,8 @@ bool fpi_folder_prune(int parent_fd, const char *name)
         fpi_cleanup_fd(&fd);
         return false;
     }
-    while (empty && (e = readdir(dir)) != NULL)
+    while (empty &&
+           (e = readdir(dir)) != NULL) /* NOLINT(concurrency-mt-unsafe): nobody else has dir */
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             empty = fpi_folder_prune(fd, e->d_name);
     closedir(dir);

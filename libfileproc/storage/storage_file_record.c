@@ -50,7 +50,7 @@ void fpi_record_encode(const fp_part_info *part, uint32_t seed, uint64_t index,
                        unsigned char out[FPI_RECORD_SIZE])
 {
     memset(out, 0, FPI_RECORD_SIZE);
-    memcpy(out + AT_MAGIC, MAGIC, 4);
+    memcpy(out + AT_MAGIC, MAGIC, 4); /* NOLINT(bugprone-not-null-terminated-result) */
     put(out + AT_VERSION, VERSION, 2);
     put(out + AT_NOTE_SIZE, part->note_size, 2);
     put(out + AT_CRC, part->crc32c, 4);

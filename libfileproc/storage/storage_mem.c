@@ -1,5 +1,6 @@
 /* Owns: the mem driver: objects in memory, gone with the store; its table of slots.
  * Must not know: uploads; staged objects are in storage_mem_staging.c. */
+#include <assert.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -162,6 +163,7 @@ static fp_status mem_open_fd(void *self, const char *key, int32_t *out, uint32_t
     rc = get_object(s, key, &blob, err);
     if (rc < 0)
         return rc;
+    assert(blob);
     buf = fpi_alloc(&s->ctx->a, COPY_BYTES);
     rc = buf ? fpi_unnamed_file(&fd, err) : fpi_no_memory(err);
     if (rc == FILEPROC_OK)
