@@ -23,7 +23,8 @@ typedef struct fp_rows fp_rows;
 typedef struct fp_database_options {
     size_t struct_size;       /**< Filled by the initialiser; never by hand. */
     uint32_t max_readers;     /**< Reading connections at once; default 4. @since 0.1 */
-    uint32_t busy_timeout_ms; /**< Wait for another process's lock; default 5000. @since 0.1 */
+    uint32_t busy_timeout_ms; /**< Wait for another process's lock, a free connection, or a server that is away; default
+                               *   5000. @since 0.1 */
 } fp_database_options;
 /** All-default fp_database_options. */
 #define FILEPROC_DATABASE_OPTIONS_INIT \
@@ -60,7 +61,12 @@ typedef struct fp_value {
 
 /**
  * Open the database that @p uri names: "sqlite:///absolute/file.db" (WAL, synchronous=FULL; made when missing),
- * "sqlite::memory:", or a driver added with fp_context_add_database_driver().
+ * "sqlite::memory:", "postgresql://user:password@host:port/name" (also "postgres://"; version 13 or newer), or a driver
+ * added with fp_context_add_database_driver(). What stands behind a plus in the scheme is ignored: "postgresql+asyncpg:"
+ * names a client library of other programs.
+ *
+ * A PostgreSQL URI may have libpq's parameters (sslmode, options, target_session_attrs, ...) and pool_size=N: connections
+ * at most, 1 to 64, by default twice max_readers.
  *
  * @param ctx   Borrowed; must outlive the database.
  * @param uri   UTF-8, at most 4096 bytes. Copied.
@@ -70,6 +76,8 @@ typedef struct fp_value {
  * @retval FILEPROC_OK           It is open; the tables are not made yet: fp_database_migrate().
  * @retval FILEPROC_ERR_INVALID  Malformed URI, or an option newer than this library.
  * @retval FILEPROC_ERR_NOTSUP   This build has no driver for the scheme.
+ * @retval FILEPROC_ERR_AUTH     The server does not accept user or password.
+ * @retval FILEPROC_ERR_BUSY     The server can't be reached. Retryable.
  * @retval FILEPROC_ERR_IO       It can't be opened.
  * @retval FILEPROC_ERR_CORRUPT  The file is no database.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed; nothing was changed.
@@ -113,18 +121,25 @@ FILEPROC_API fp_status fp_database_migrate(fp_database *db, fp_error *err) FILEP
 typedef fp_status (*fp_tx_fn)(fp_tx *tx, void *user_data, fp_error *err);
 
 /**
- * Run a transaction. When it returns FILEPROC_OK the changes are on disk. Writing transactions of
- * several threads are committed together (group commit): one sync serves all of them.
+ * Run a transaction: as if no other one ran beside it. When it returns FILEPROC_OK the changes are on disk. Writing
+ * transactions of several threads are committed together (group commit): one sync serves all of them.
+ *
+ * The connection to a server may break while it commits. The server is then asked what became of the transaction; only when
+ * it can't be asked within the time, or has crashed meanwhile, the answer is FILEPROC_ERR_IO with domain "pq" and a
+ * message that says so: the changes may have been made or not. Whoever repeats such a call must be able to
+ * recognise his own work, by an id chosen before, for example.
  *
  * @param db         Borrowed.
- * @param flags      0, or FILEPROC_TX_READONLY (a snapshot; writing in it fails).
+ * @param flags      0, FILEPROC_TX_READONLY (a snapshot; writing in it fails), or FILEPROC_TX_READ_COMMITTED.
  * @param fn         The body.
  * @param user_data  Handed to fn.
  * @param[out] err   Filled only on failure. May be NULL.
  * @return           FILEPROC_OK, the body's own failure unchanged, or:
- * @retval FILEPROC_ERR_BUSY   Another process held the lock for too long. Retryable.
+ * @retval FILEPROC_ERR_BUSY   Another process held the lock for too long, all connections were in use, or the server is
+ *                             away; nothing was changed. Retryable.
+ * @retval FILEPROC_ERR_TIMEOUT  A statement took longer than the server allows; nothing was changed. Retryable.
  * @retval FILEPROC_ERR_QUOTA  The disk is full; nothing was changed. Reason storage_full.
- * @retval FILEPROC_ERR_IO     The database failed; nothing was changed.
+ * @retval FILEPROC_ERR_IO     The database failed; nothing was changed, but see above.
  * @par Blocking  Disk or network, and until transactions before it are done.
  * @par Threads   Callable from any thread.
  * @since 0.1
@@ -133,6 +148,10 @@ FILEPROC_API fp_status fp_database_transact(fp_database *db, uint32_t flags, fp_
                                             void *user_data, fp_error *err) FILEPROC_NODISCARD;
 /** fp_database_transact(): only reads; sees one consistent state. */
 #define FILEPROC_TX_READONLY 1u
+/** fp_database_transact(): each statement sees what is committed when it begins, and the transaction does not run as if it were
+ *  alone. For bodies whose every change states its own condition (compare and set): they need not be repeated because of
+ *  others. Databases with one writer at a time (SQLite) make no difference. */
+#define FILEPROC_TX_READ_COMMITTED 2u
 
 /**
  * Run one statement that returns no rows.

@@ -108,9 +108,10 @@ fp_status fp_context_add_storage_driver(fp_context *ctx, const fp_storage_driver
 fp_status fp_context_add_database_driver(fp_context *ctx, const fp_database_driver *d,
                                          fp_error *err)
 {
-    if (!ctx || !d || d->struct_size < sizeof(*d) || !d->scheme || !d->open || !d->close ||
-        !d->transact || !d->exec || !d->query || !d->next || !d->column_int64 ||
-        !d->column_double || !d->column_text || !d->rows_free || !d->change_counter)
+    if (!ctx || !d || d->struct_size < offsetof(fp_database_driver, skip_locked) || !d->scheme ||
+        !d->open || !d->close || !d->transact || !d->exec || !d->query || !d->next ||
+        !d->column_int64 || !d->column_double || !d->column_text || !d->rows_free ||
+        !d->change_counter)
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "the database driver misses a required slot");
     return registry_add(ctx, &ctx->database_drivers, d, err);

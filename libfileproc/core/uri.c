@@ -17,8 +17,8 @@ static int hex_value(char c)
     return -1;
 }
 
-static fp_status decode(const fp_allocator *a, const char *text, size_t size, char **out,
-                        fp_error *err)
+fp_status fpi_uri_decode(const fp_allocator *a, const char *text, size_t size, char **out,
+                         fp_error *err)
 {
     char *copy = fpi_alloc(a, size + 1);
     size_t n = 0;
@@ -82,10 +82,10 @@ static fp_status parse_user(const char *text, size_t size, fpi_uri *uri, fp_erro
 {
     const char *colon = memchr(text, ':', size);
     size_t user_size = colon ? (size_t)(colon - text) : size;
-    fp_status rc = decode(uri->a, text, user_size, &uri->user, err);
+    fp_status rc = fpi_uri_decode(uri->a, text, user_size, &uri->user, err);
 
     if (rc == FILEPROC_OK && colon)
-        rc = decode(uri->a, colon + 1, size - user_size - 1, &uri->password, err);
+        rc = fpi_uri_decode(uri->a, colon + 1, size - user_size - 1, &uri->password, err);
     return rc;
 }
 
@@ -107,10 +107,10 @@ static fp_status parse_authority(const char *text, size_t size, fpi_uri *uri, fp
         if (!close || (close + 1 < end && close[1] != ':'))
             return fp_error_setf(err, FILEPROC_ERR_INVALID, "bad host in the URI");
         port = close + 1 < end ? close + 1 : NULL;
-        rc = decode(uri->a, host + 1, (size_t)(close - host - 1), &uri->host, err);
+        rc = fpi_uri_decode(uri->a, host + 1, (size_t)(close - host - 1), &uri->host, err);
     } else {
         port = memchr(host, ':', (size_t)(end - host));
-        rc = decode(uri->a, host, (size_t)((port ? port : end) - host), &uri->host, err);
+        rc = fpi_uri_decode(uri->a, host, (size_t)((port ? port : end) - host), &uri->host, err);
     }
     if (rc == FILEPROC_OK && port)
         rc = parse_port(port + 1, (size_t)(end - port - 1), &uri->port, err);
@@ -133,7 +133,7 @@ static fp_status parse_parts(const char *rest, fpi_uri *uri, fp_error *err)
         if (rc < 0)
             return rc;
     }
-    rc = decode(uri->a, rest + path, path_end - path, &uri->path, err);
+    rc = fpi_uri_decode(uri->a, rest + path, path_end - path, &uri->path, err);
     if (rc == FILEPROC_OK && query) {
         uri->query = fpi_strndup(uri->a, query + 1, size - path_end - 1);
         if (!uri->query)

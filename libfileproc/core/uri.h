@@ -29,4 +29,8 @@ FPI_DEFINE_DISPOSE(fpi_uri, fpi_uri_dispose)
 /** Copies only the scheme, in lower case, into a buffer of 32 bytes; INVALID when there is none. */
 fp_status fpi_uri_scheme(const char *text, char scheme[32], fp_error *err);
 
+/** A copy of size bytes with %XX made into what it means. INVALID for a bad one, %00 included. */
+fp_status fpi_uri_decode(const fp_allocator *a, const char *text, size_t size, char **out,
+                         fp_error *err);
+
 #endif

@@ -11,7 +11,10 @@
 #define MAX_READERS 64u
 #define DEFAULT_BUSY_TIMEOUT_MS 5000u
 #define MAX_PARAMETERS 1000u
-#define KNOWN_FLAGS FILEPROC_TX_READONLY
+#define KNOWN_FLAGS (FILEPROC_TX_READONLY | FILEPROC_TX_READ_COMMITTED)
+/* A driver of somebody else may be older, and end before a slot. */
+#define DRIVER_HAS(d, slot)                                                                        \
+    ((d)->struct_size >= offsetof(fp_database_driver, slot) + sizeof((d)->slot) && (d)->slot)
 
 struct fp_tx {
     fp_database *db;
@@ -75,6 +78,8 @@ fp_status fp_database_open(fp_context *ctx, const char *uri, const fp_database_o
         rc = fpi_uri_scheme(uri, scheme, err);
     if (rc < 0)
         return rc;
+    scheme[strcspn(scheme, "+")] =
+        '\0'; /* postgresql+asyncpg: is for programs in another language */
     db = fpi_calloc(&ctx->a, 1, sizeof(*db));
     if (!db)
         return fpi_no_memory(err);
@@ -251,4 +256,32 @@ fp_status fp_database_ping(fp_database *db, fp_error *err)
 fp_status fpi_database_change_counter(fp_database *db, int64_t *counter, fp_error *err)
 {
     return db->drv->change_counter(db->self, counter, err);
+}
+
+const char *fpi_database_skip_locked(const fp_database *db)
+{
+    return DRIVER_HAS(db->drv, skip_locked) ? db->drv->skip_locked : "";
+}
+
+fp_status fpi_database_lock_migrations(fp_tx *tx, fp_error *err)
+{
+    const fp_database_driver *drv = tx->db->drv;
+
+    return DRIVER_HAS(drv, lock_migrations) ? drv->lock_migrations(tx->t, err) : FILEPROC_OK;
+}
+
+bool fpi_database_can_wait(const fp_database *db)
+{
+    return DRIVER_HAS(db->drv, wait_change);
+}
+
+fp_status fpi_database_ring(fp_database *db, fp_error *err)
+{
+    return DRIVER_HAS(db->drv, ring_change) ? db->drv->ring_change(db->self, err) : FILEPROC_OK;
+}
+
+fp_status fpi_database_wait_change(fp_database *db, int32_t wake_fd, uint32_t timeout_ms,
+                                   int32_t *changed, fp_error *err)
+{
+    return db->drv->wait_change(db->self, wake_fd, timeout_ms, changed, err);
 }

@@ -3,6 +3,8 @@
 #ifndef FPI_DATABASE_PRIVATE_H
 #define FPI_DATABASE_PRIVATE_H
 
+#include <stdbool.h>
+
 #include <fileproc/database.h>
 #include <fileproc/driver/database_driver.h>
 
@@ -25,5 +27,24 @@ extern const fp_database_driver fpi_database_sqlite_driver;
  *  something. Never waits for a transaction; an answer given while one runs may be as old as that one's
  *  beginning. */
 fp_status fpi_database_change_counter(fp_database *db, int64_t *counter, fp_error *err);
+
+/** What the SELECT ends with that picks a row for a worker: " FOR UPDATE SKIP LOCKED", or "" where there is one writer
+ *  at a time. */
+const char *fpi_database_skip_locked(const fp_database *db);
+
+/** First in the transaction of a migration: waits for the migrations of others, and keeps them waiting. */
+fp_status fpi_database_lock_migrations(fp_tx *tx, fp_error *err);
+
+/** Whether fpi_database_wait_change() may be called; else there is only the counter to look at. */
+bool fpi_database_can_wait(const fp_database *db);
+
+/** Wakes who waits in fpi_database_wait_change() on another handle, in other processes too. Returns at once; a failure costs
+ *  others a delay, no more. Does nothing where nobody can wait. */
+fp_status fpi_database_ring(fp_database *db, fp_error *err);
+
+/** Waits for a ring (*changed is 1, also when one may have been missed), for wake_fd (-1 = none) to be readable, or for the
+ *  time. A failure comes at once: then the caller waits by itself. */
+fp_status fpi_database_wait_change(fp_database *db, int32_t wake_fd, uint32_t timeout_ms,
+                                   int32_t *changed, fp_error *err);
 
 #endif

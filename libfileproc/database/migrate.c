@@ -86,16 +86,19 @@ static fp_status apply(const migrate_call *c, fp_tx *tx, const fpi_migration *m,
                       row, 4, NULL, err);
 }
 
-/* A writing transaction, so what it reads can't change before it writes: that is the lock between processes. */
+/* Where there is one writer at a time, a writing transaction is the lock between processes. Others have a lock of their own; once
+ * they have got it, each statement must see what the one before them has done: READ COMMITTED. */
 static fp_status migrate_one(fp_tx *tx, void *user_data, fp_error *err)
 {
     migrate_call *c = user_data;
     fp_status rc;
 
-    rc = fp_tx_exec(tx,
-                    "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY,"
-                    " name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)",
-                    NULL, 0, NULL, err);
+    rc = fpi_database_lock_migrations(tx, err);
+    if (rc == FILEPROC_OK)
+        rc = fp_tx_exec(tx,
+                        "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY,"
+                        " name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)",
+                        NULL, 0, NULL, err);
     if (rc == FILEPROC_OK)
         rc = read_newest(c, tx, err);
     if (rc == FILEPROC_OK)
@@ -114,7 +117,7 @@ fp_status fpi_migrate(fp_database *db, const fpi_migration *migrations, size_t c
     fp_status rc;
 
     do
-        rc = fp_database_transact(db, 0, migrate_one, &call, err);
+        rc = fp_database_transact(db, FILEPROC_TX_READ_COMMITTED, migrate_one, &call, err);
     while (rc == FILEPROC_OK && call.applied < count);
     return rc;
 }

@@ -110,8 +110,13 @@ START_TEST(drivers_with_a_missing_slot_are_refused)
         FILL_SLOTS(database, open);
         memset((char *)&database + at, 0, sizeof(void *));
         ck_assert_int_eq(fp_context_add_database_driver(ctx, &database, &err),
-                         FILEPROC_ERR_INVALID);
+                         at < offsetof(fp_database_driver, skip_locked) ? FILEPROC_ERR_INVALID
+                                                                        : FILEPROC_OK);
     }
+    database.struct_size = offsetof(fp_database_driver, skip_locked); /* an older one */
+    ck_assert_int_eq(fp_context_add_database_driver(ctx, &database, &err), FILEPROC_OK);
+    database.struct_size--;
+    ck_assert_int_eq(fp_context_add_database_driver(ctx, &database, &err), FILEPROC_ERR_INVALID);
     for (size_t at = offsetof(fp_queue_driver, scheme); at < sizeof(queue); at += sizeof(void *)) {
         queue = (fp_queue_driver){ FILEPROC_QUEUE_DRIVER_INIT("x") };
         FILL_SLOTS(queue, open);

@@ -18,7 +18,8 @@ typedef struct fp_database_driver {
                       fp_error *err);
     /** Required. Frees self; never NULL. */
     void (*close)(void *self);
-    /** Required. Calls body(t, body_data, err) inside a transaction, as fp_database_transact(). Any thread. */
+    /** Required. Calls body(t, body_data, err) inside a transaction, as fp_database_transact(). Any thread. A driver that
+     *  runs one writing transaction at a time may ignore FILEPROC_TX_READ_COMMITTED. */
     fp_status (*transact)(void *self, uint32_t flags,
                           fp_status (*body)(void *t, void *body_data, fp_error *err),
                           void *body_data, fp_error *err);
@@ -41,6 +42,23 @@ typedef struct fp_database_driver {
     /** Required. A number that changes when another process or connection has committed something; used by the
      *  `database` queue to notice work without a message. */
     fp_status (*change_counter)(void *self, int64_t *counter, fp_error *err);
+
+    /* From here on NULL, or a struct_size that ends before, means that the driver does without. */
+
+    /** Optional. Where writing transactions run side by side: what the SELECT ends with that picks a row to work on, so that
+     *  each picks another one, such as " FOR UPDATE SKIP LOCKED". A literal. NULL is the same as "". */
+    const char *skip_locked;
+    /** Optional. Where writing transactions run side by side: called first in the transaction of a migration
+     *  (FILEPROC_TX_READ_COMMITTED); returns when no other one migrates, and keeps it so until the transaction ends. */
+    fp_status (*lock_migrations)(void *t, fp_error *err);
+    /** Optional. Wakes who is in wait_change() on another handle, in other processes too. Nothing waits for it to arrive, and
+     *  it may be lost; a failure need not be looked at. Any thread. */
+    fp_status (*ring_change)(void *self, fp_error *err);
+    /** Optional. Waits until another handle called ring_change() (*changed is 1, also when that may have been missed), wake_fd
+     *  can be read, or the time ran out. wake_fd is Borrowed; -1 = none. At a failure, which comes at once, the
+     *  caller has to wait by itself. One thread at a time; for a second one there are only wake_fd and the time. */
+    fp_status (*wait_change)(void *self, int32_t wake_fd, uint32_t timeout_ms, int32_t *changed,
+                             fp_error *err);
 } fp_database_driver;
 /** The first two members; designated initialisers for the slots follow. */
 #define FILEPROC_DATABASE_DRIVER_INIT(name) .struct_size = sizeof(fp_database_driver), .scheme = (name)
