@@ -38,6 +38,7 @@ FOREIGN = {
     r"vips/|poppler|glib|gio/|archive|magic\.h|seccomp\.h|qpdf": r"libfileproc/media/|benchmarks/",
     r"curl/": r"libfileproc/net/",
     r"sqlite3\.h": r"libfileproc/database/|tests/",
+    r"libpq-fe\.h": r"libfileproc/database/|tests/",
     r"openssl/": r"libfileproc/core/digest\.c|daemons/|benchmarks/",
     r"civetweb\.h": r"daemons/common/",
 }

@@ -22,6 +22,9 @@ FPI_DEFINE_CLEANUP(fp_rows, fp_rows_free)
 /** Ends with NULL. */
 extern const fp_database_driver *const fpi_database_drivers[];
 extern const fp_database_driver fpi_database_sqlite_driver;
+/** The same driver under two names; not in every build. */
+extern const fp_database_driver fpi_database_postgresql_driver;
+extern const fp_database_driver fpi_database_postgres_driver;
 
 /** A number that changes when somebody else (another process, or another handle on the same database) has committed
  *  something. Never waits for a transaction; an answer given while one runs may be as old as that one's
