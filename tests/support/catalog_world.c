@@ -9,6 +9,7 @@
 
 #include "scratch.h"
 #include "storage/storage_private.h"
+#include "fresh_database.h"
 
 /* The driver "mem", whose objects can be made impossible to remove. One world at a time. */
 static const catalog_world *world;
@@ -40,7 +41,7 @@ void catalog_world_open(catalog_world *w, const fp_allocator *allocator)
     o.allocator = allocator;
     ck_status(fp_context_new(&o, &w->ctx, &err), FILEPROC_OK, &err);
     ck_status(fp_context_add_storage_driver(w->ctx, breakable_driver(), &err), FILEPROC_OK, &err);
-    ck_status(fp_database_open(w->ctx, "sqlite::memory:", NULL, &w->db, &err), FILEPROC_OK, &err);
+    fresh_database_open(w->ctx, w->uri, &w->db);
     ck_status(fp_database_migrate(w->db, &err), FILEPROC_OK, &err);
     ck_status(fp_storage_open(w->ctx, "breakable:", NULL, &w->st, &err), FILEPROC_OK, &err);
     ck_status(fp_catalog_open(w->ctx, w->db, w->st, &w->cat, &err), FILEPROC_OK, &err);
@@ -50,7 +51,7 @@ void catalog_world_close(catalog_world *w)
 {
     fp_catalog_free(w->cat);
     fp_storage_free(w->st);
-    fp_database_free(w->db);
+    fresh_database_close(w->db, w->uri);
     fp_context_free(w->ctx);
 }
 

@@ -11,10 +11,11 @@ typedef struct catalog_world {
     fp_database *db;
     fp_storage *st;
     fp_catalog *cat;
+    char uri[128];      /* of the database */
     const char *broken; /* objects with this in their key can't be removed; NULL = all can */
 } catalog_world;
 
-/* In memory. allocator may be NULL. */
+/* The database is that of fresh_database.h, the store is in memory. allocator may be NULL. */
 void catalog_world_open(catalog_world *w, const fp_allocator *allocator);
 void catalog_world_close(catalog_world *w);
 

@@ -8,11 +8,22 @@
 
 #include <check.h>
 
+/* Says that no test could run here. */
+static inline int skip_suite(const char *why)
+{
+    printf("1..0 # SKIP %s\n", why);
+    return EXIT_SUCCESS;
+}
+
 static inline int run_suite(Suite *suite)
 {
-    SRunner *runner = srunner_create(suite);
+    const char *server = getenv("FILEPROC_TEST_POSTGRESQL_URI");
+    SRunner *runner;
     int failed;
 
+    if (getenv("FILEPROC_TEST_DATABASE") && (!server || !*server))
+        return skip_suite("no PostgreSQL: FILEPROC_TEST_POSTGRESQL_URI is not set");
+    runner = srunner_create(suite);
     srunner_set_tap(runner, "-");
     srunner_run_all(runner, CK_SILENT);
     failed = srunner_ntests_failed(runner);
@@ -30,13 +41,6 @@ static inline Suite *suite_of(const char *name, const TTest *const *tests, size_
         tcase_add_test(tcase, tests[i]);
     suite_add_tcase(suite, tcase);
     return suite;
-}
-
-/* Says that no test could run here. */
-static inline int skip_suite(const char *why)
-{
-    printf("1..0 # SKIP %s\n", why);
-    return EXIT_SUCCESS;
 }
 
 #define RUN_TESTS(name, ...)                                                                       \

@@ -10,12 +10,14 @@
 #include "fault.h"
 #include "runner.h"
 #include "scratch.h"
+#include "fresh_database.h"
 
 typedef struct world {
     fp_context *ctx;
     fp_database *db;
     int64_t now;
     int fail;
+    char uri[128];
 } world;
 
 static int64_t world_clock(void *user_data)
@@ -33,13 +35,13 @@ static void world_open(world *w, const fp_allocator *allocator)
     o.user_data = w;
     o.allocator = allocator;
     ck_status(fp_context_new(&o, &w->ctx, &err), FILEPROC_OK, &err);
-    ck_status(fp_database_open(w->ctx, "sqlite::memory:", NULL, &w->db, &err), FILEPROC_OK, &err);
+    fresh_database_open(w->ctx, w->uri, &w->db);
     ck_status(fp_database_migrate(w->db, &err), FILEPROC_OK, &err);
 }
 
 static void world_close(world *w)
 {
-    fp_database_free(w->db);
+    fresh_database_close(w->db, w->uri);
     fp_context_free(w->ctx);
 }
 
