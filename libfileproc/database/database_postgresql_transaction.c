@@ -135,12 +135,14 @@ static void pause_ms(const fp_context *ctx, uint32_t most)
 }
 
 /* Those of this process repeat one after the other, for they would only be in each other's way; between processes a pause of
- * growing, random length does the same. */
-static void give_way(call *c)
+ * growing, random length does the same. Who was chosen to end a deadlock lets the other one pass first. */
+static void give_way(call *c, const fp_error *err)
 {
+    bool deadlock = err->cause == fpi_postgresql_cause("40P01");
+
     if (!c->queued)
         c->queued = fpi_postgresql_pool_queue_up(c->pool, c->deadline_ms);
-    if (++c->conflicts > 1)
+    if (++c->conflicts > 1 || deadlock)
         pause_ms(c->ctx, c->conflicts < 6 ? 1u << c->conflicts : PAUSE_MAX_MS);
 }
 
@@ -159,7 +161,7 @@ static bool goes_on(call *c, verdict v, fp_status *rc, fp_error *err)
     if (v == AGAIN_CAREFULLY)
         c->careful = true;
     else if (v == AGAIN_CONFLICT)
-        give_way(c);
+        give_way(c, err);
     if (v == ASK_FATE) {
         if (until < now + FATE_MS)
             until = now + FATE_MS;

@@ -39,8 +39,10 @@ static struct sockaddr_in loopback(int port)
 
 static void close_pair(pair *p)
 {
-    close(p->client);
-    close(p->server);
+    if (p->client >= 0)
+        close(p->client);
+    if (p->server >= 0)
+        close(p->server);
     *p = (pair){ -1, -1, TCP_PROXY_PASS };
 }
 
@@ -51,7 +53,7 @@ static void add_pair(tcp_proxy *proxy)
                TCP_PROXY_PASS };
     pair *at = proxy->pairs;
 
-    while (at < proxy->pairs + PAIRS && at->client >= 0)
+    while (at < proxy->pairs + PAIRS && (at->client >= 0 || at->server >= 0))
         at++;
     if (at == proxy->pairs + PAIRS ||
         connect(p.server, (const struct sockaddr *)&to, sizeof(to)) != 0)
@@ -86,6 +88,11 @@ static void from_client(tcp_proxy *proxy, pair *p)
     static char data[65536];
     ssize_t size = recv(p->client, data, sizeof(data), 0);
 
+    if (size <= 0 && p->what == TCP_PROXY_FREEZE) {
+        close(p->client); /* the server does not get to know */
+        p->client = -1;
+        return;
+    }
     if (size <= 0) {
         close_pair(p);
         return;
@@ -185,8 +192,7 @@ void tcp_proxy_stop(tcp_proxy *proxy)
     ck_assert_int_eq(eventfd_write(proxy->stop, 1), 0);
     pthread_join(proxy->thread, NULL);
     for (int i = 0; i < PAIRS; i++)
-        if (proxy->pairs[i].client >= 0)
-            close_pair(&proxy->pairs[i]);
+        close_pair(&proxy->pairs[i]);
     close(proxy->listener);
     close(proxy->stop);
     pthread_mutex_destroy(&proxy->lock);
