@@ -26,7 +26,7 @@ static void through_proxy(world *w, const char *more)
     const char *at = strchr(w->schema, '@'), *port = strchr(at, ':') + 1;
     const char *slash = strchr(port, '/');
 
-    w->proxy = tcp_proxy_start(atoi(port));
+    w->proxy = tcp_proxy_start((int)strtol(port, NULL, 10));
     snprintf(w->uri, sizeof(w->uri), "%.*s@127.0.0.1:%d%s%s", (int)(at - w->schema), w->schema,
              tcp_proxy_port(w->proxy), slash, more);
 }
