@@ -1,5 +1,5 @@
 /* Owns: the job benchmark: jobs that do nothing, so that what is measured is the ledger: queueing, claiming, committing, on disk.
- * Must not know: internals. Prints one JSON line. Usage: bench_jobs FOLDER HELPER THREADS JOBS */
+ * Must not know: internals. Prints one JSON line. Usage: bench_jobs FOLDER HELPER THREADS JOBS [DATABASE-URI] */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -67,7 +67,8 @@ static void open_ledger(const char *helper)
     must(fp_uploads_open(ctx, &uo, &uploads, &err), &err);
 }
 
-static void open_all(const char *folder, const char *helper)
+/* database_uri may be NULL: SQLite in the folder. */
+static void open_all(const char *folder, const char *helper, const char *database_uri)
 {
     char uri[1024];
     fp_error err = { 0 };
@@ -77,7 +78,7 @@ static void open_all(const char *folder, const char *helper)
     snprintf(uri, sizeof(uri), "file://%s/objects", folder);
     must(fp_storage_open(ctx, uri, NULL, &storage, &err), &err);
     snprintf(uri, sizeof(uri), "sqlite://%s/fileproc.db", folder);
-    must(fp_database_open(ctx, uri, NULL, &database, &err), &err);
+    must(fp_database_open(ctx, database_uri ? database_uri : uri, NULL, &database, &err), &err);
     must(fp_database_migrate(database, &err), &err);
     open_ledger(helper);
 }
@@ -167,13 +168,13 @@ int main(int argc, char **argv)
     double created, done;
     int threads, count;
 
-    if (argc != 5)
+    if (argc != 5 && argc != 6)
         return 2;
     threads = (int)strtol(argv[3], NULL, 10);
     count = (int)strtol(argv[4], NULL, 10);
     if (threads < 1 || threads > MAX_THREADS || count < 1)
         return 2;
-    open_all(argv[1], argv[2]);
+    open_all(argv[1], argv[2], argc == 6 ? argv[5] : NULL);
     upload();
     atomic_store(&left, 1);
     (void)run(1, create); /* the first job learns the type of the file */

@@ -4,6 +4,8 @@
 
 #include "database/database_postgresql.h"
 
+#define RING_MS 100
+
 typedef struct postgresql {
     fp_context *ctx;
     fpi_postgresql_pool *pool;
@@ -112,10 +114,11 @@ static fp_status postgresql_lock_migrations(void *t, fp_error *err)
     return rc;
 }
 
+/* Not worth a long wait: who does not hear it looks by himself, later. */
 static fp_status postgresql_ring_change(void *self, fp_error *err)
 {
     const postgresql *p = self;
-    int64_t deadline_ms = fpi_monotonic_ms() + fpi_postgresql_pool_patience_ms(p->pool);
+    int64_t deadline_ms = fpi_monotonic_ms() + RING_MS;
     fpi_postgresql_connection *conn;
     fp_status rc = fpi_postgresql_pool_take(p->pool, deadline_ms, &conn, err);
 

@@ -79,22 +79,24 @@ static fp_status copy_row(fpi_claim *c, fp_rows *rows, fp_error *err)
     return c->definition && c->steps ? FILEPROC_OK : fpi_no_memory(err);
 }
 
+/* With skip_locked two workers do not wait for one another's row, and then find it taken. */
 static fp_status claim_row(fpi_claim *c, fp_tx *tx, bool *found, fp_error *err)
 {
     const fp_value params[] = { FILEPROC_V_TEXT(c->worker), FILEPROC_V_INT(c->renewed_ms),
                                 FILEPROC_V_INT(c->renewed_ms + c->jobs->o.lease_ms) };
     FPI_CLEANUP(fp_rows) rows = NULL;
     int32_t more = 0;
+    char sql[512];
     fp_status rc;
 
-    rc = fp_tx_query(tx,
-                     "UPDATE jobs SET state = 'running', attempt = attempt + 1, fence = fence + 1,"
-                     " worker = $1, lease_until = $3, started_at = COALESCE(started_at, $2)"
-                     " WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND run_at <= $2"
-                     " ORDER BY run_at, id LIMIT 1) AND state = 'queued'"
-                     " RETURNING id, file_id, fence, attempt, max_attempts, progress, definition,"
-                     " steps",
-                     params, 3, &rows, err);
+    snprintf(sql, sizeof(sql),
+             "UPDATE jobs SET state = 'running', attempt = attempt + 1, fence = fence + 1,"
+             " worker = $1, lease_until = $3, started_at = COALESCE(started_at, $2)"
+             " WHERE id = (SELECT id FROM jobs WHERE state = 'queued' AND run_at <= $2"
+             " ORDER BY run_at, id LIMIT 1%s) AND state = 'queued'"
+             " RETURNING id, file_id, fence, attempt, max_attempts, progress, definition, steps",
+             fpi_database_skip_locked(c->jobs->o.database));
+    rc = fp_tx_query(tx, sql, params, 3, &rows, err);
     if (rc == FILEPROC_OK)
         rc = fp_rows_next(rows, &more, err);
     *found = more != 0;
@@ -152,10 +154,12 @@ static fp_status take_body(fp_tx *tx, void *user_data, fp_error *err)
     return rc;
 }
 
+/* Once the row is taken, nobody else changes it before this is committed; what deletes its file waits for it. */
 fp_status fpi_claim_take(fpi_claim *claim, bool *taken, fp_error *err)
 {
     take_call call = { .claim = claim };
-    fp_status rc = fp_database_transact(claim->jobs->o.database, 0, take_body, &call, err);
+    fp_status rc = fp_database_transact(claim->jobs->o.database, FILEPROC_TX_READ_COMMITTED,
+                                        take_body, &call, err);
 
     if (rc < 0 || !call.taken)
         fpi_claim_dispose(claim);
@@ -210,7 +214,8 @@ static fp_status renew_body(fp_tx *tx, void *user_data, fp_error *err)
 
 fp_status fpi_claim_renew(fpi_claim *claim, fp_error *err)
 {
-    return fp_database_transact(claim->jobs->o.database, 0, renew_body, claim, err);
+    return fp_database_transact(claim->jobs->o.database, FILEPROC_TX_READ_COMMITTED, renew_body,
+                                claim, err);
 }
 
 typedef struct write_call {
@@ -329,7 +334,9 @@ static fp_status write_body(fp_tx *tx, void *user_data, fp_error *err)
 fp_status fpi_claim_write(fpi_claim *claim, const fpi_claim_commit *commit, fp_error *err)
 {
     write_call call = { claim, commit };
-    fp_status rc = fp_database_transact(claim->jobs->o.database, 0, write_body, &call, err);
+    /* The job's row, taken first, keeps others out; but what is learnt of a file is read, merged and written. */
+    uint32_t flags = has_learnt(commit) ? 0 : FILEPROC_TX_READ_COMMITTED;
+    fp_status rc = fp_database_transact(claim->jobs->o.database, flags, write_body, &call, err);
 
     if (rc == FILEPROC_OK)
         fpi_job_changed(claim->jobs, claim->id, claim->file_id, state_of(commit->fate),

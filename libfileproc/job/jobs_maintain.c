@@ -176,7 +176,7 @@ static void clean_one(fp_jobs *jobs, stray *s)
     fp_status rc = fpi_job_output_clean(jobs, s->id, s->fence, &e);
 
     if (rc == FILEPROC_OK)
-        rc = fp_database_transact(jobs->o.database, 0, mark_clean, s, &e);
+        rc = fp_database_transact(jobs->o.database, FILEPROC_TX_READ_COMMITTED, mark_clean, s, &e);
     if (rc < 0)
         fpi_log(jobs->ctx, FILEPROC_LOG_DEBUG, "job", "leftovers of %s: %s", s->id, e.message);
 }
@@ -208,7 +208,7 @@ static fp_status rescue(fp_jobs *jobs, fp_jobs_maintenance *did, fp_error *err)
         rc = fp_database_transact(db, FILEPROC_TX_READONLY, find_lost, &b, err);
         seen = b.seen;
         if (rc == FILEPROC_OK && b.count)
-            rc = fp_database_transact(db, 0, rescue_body, &b, err);
+            rc = fp_database_transact(db, FILEPROC_TX_READ_COMMITTED, rescue_body, &b, err);
         if (rc == FILEPROC_OK)
             tell_rescued(&b, did);
         forget(&b);
@@ -338,6 +338,7 @@ fp_status fp_jobs_maintain(fp_jobs *jobs, fp_jobs_maintenance *did, fp_error *er
     if (rc == FILEPROC_OK)
         rc = count_and_ring(jobs, &ours, err);
     if (rc == FILEPROC_OK)
-        rc = fp_database_transact(jobs->o.database, 0, prune_body, jobs, err);
+        rc = fp_database_transact(jobs->o.database, FILEPROC_TX_READ_COMMITTED, prune_body, jobs,
+                                  err);
     return rc == FILEPROC_OK && did ? fpi_options_export(did, &ours, sizeof(ours), err) : rc;
 }

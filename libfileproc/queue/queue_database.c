@@ -2,11 +2,16 @@
  * Must not know: any table. The work itself is in the database, so nothing is lost with a doorbell.
  *
  * There is no thread of our own. Who waits also looks: each poll interval one of the receivers asks the database whether
- * somebody else has committed something, and if so all of them return to look for work. */
+ * somebody else has committed something, and if so all of them return to look for work. Where the database has a bell between
+ * processes, one of the receivers listens for it instead; whoever sends what nobody here waits for, rings it. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
+#include "core/error_private.h"
 #include "database/database_private.h"
 #include "queue/queue_private.h"
 
@@ -39,11 +44,13 @@ typedef struct doorbells {
     message **last;
     size_t count;
     waiter *waiters;
+    waiter *listener;   /* the one of them that waits for the database's bell; NULL = none does */
     int64_t counter;    /* the database's, when it was looked at */
     int64_t poll_at_ms; /* monotonic: when it is looked at next */
     int64_t changed_ms; /* monotonic: when it was seen to have changed */
     uint64_t changes;   /* how often it was */
     bool woken;
+    int wake_fd; /* wakes the listener; -1 = the database has no bell */
 } doorbells;
 
 static void bells_close(void *self)
@@ -57,6 +64,8 @@ static void bells_close(void *self)
         d->first = m->next;
         fpi_free(m->a, m);
     }
+    if (d->wake_fd >= 0)
+        close(d->wake_fd);
     pthread_mutex_destroy(&d->lock);
     fpi_free(&d->ctx->a, d);
 }
@@ -80,7 +89,13 @@ static fp_status bells_open(fp_context *ctx, const char *uri, const fp_queue_opt
     d->poll_interval_ms = opts->poll_interval_ms;
     d->last = &d->first;
     d->changed_ms = INT64_MIN / 2;
+    d->wake_fd = -1;
     pthread_mutex_init(&d->lock, NULL);
+    if (fpi_database_can_wait(d->db)) {
+        d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (d->wake_fd < 0)
+            return fpi_error_errno(err, errno, "queue");
+    }
     rc = fpi_database_change_counter(d->db, &d->counter, err);
     if (rc < 0)
         return rc;
@@ -88,21 +103,31 @@ static fp_status bells_open(fp_context *ctx, const char *uri, const fp_queue_opt
     return FILEPROC_OK;
 }
 
-static void call_one(doorbells *d, const char *topic)
+static void call(const doorbells *d, waiter *w)
+{
+    if (w == d->listener)
+        (void)eventfd_write(d->wake_fd, 1);
+    else
+        pthread_cond_signal(&w->wake);
+}
+
+/* False when nobody waits. */
+static bool call_one(doorbells *d, const char *topic)
 {
     for (waiter *w = d->waiters; w; w = w->next) {
         if (w->called || strcmp(w->topic, topic) != 0)
             continue;
         w->called = true;
-        pthread_cond_signal(&w->wake);
-        return;
+        call(d, w);
+        return true;
     }
+    return false;
 }
 
 static void call_all(doorbells *d)
 {
     for (waiter *w = d->waiters; w; w = w->next)
-        pthread_cond_signal(&w->wake);
+        call(d, w);
 }
 
 static void drop_first(doorbells *d)
@@ -122,6 +147,7 @@ static fp_status bells_send(void *self, const char *topic, const void *body, siz
     size_t topic_size = strlen(topic) + 1;
     doorbells *d = self;
     message *m = fpi_calloc(&d->ctx->a, 1, sizeof(*m) + topic_size + size + 1);
+    bool heard;
 
     (void)flags;
     if (!m)
@@ -138,8 +164,10 @@ static fp_status bells_send(void *self, const char *topic, const void *body, siz
     *d->last = m;
     d->last = &m->next;
     d->count++;
-    call_one(d, topic);
+    heard = call_one(d, topic);
     pthread_mutex_unlock(&d->lock);
+    if (!heard)
+        (void)fpi_database_ring(d->db, NULL);
     return FILEPROC_OK;
 }
 
@@ -161,6 +189,13 @@ static message *take(doorbells *d, const char *topic)
     return NULL;
 }
 
+static void note_change(doorbells *d)
+{
+    d->changed_ms = fpi_monotonic_ms();
+    d->changes++;
+    call_all(d);
+}
+
 /* With the lock, which is let go meanwhile. A look that fails counts as a change: the receiver meets the trouble itself. */
 static void poll_database(doorbells *d)
 {
@@ -174,9 +209,7 @@ static void poll_database(doorbells *d)
     if (rc == FILEPROC_OK && counter == d->counter)
         return;
     d->counter = rc == FILEPROC_OK ? counter : d->counter;
-    d->changed_ms = fpi_monotonic_ms();
-    d->changes++;
-    call_all(d);
+    note_change(d);
 }
 
 static void wait_until(doorbells *d, waiter *w, int64_t ms)
@@ -184,6 +217,41 @@ static void wait_until(doorbells *d, waiter *w, int64_t ms)
     struct timespec at = { (time_t)(ms / 1000), (long)(ms % 1000 * 1000000) };
 
     (void)pthread_cond_timedwait(&w->wake, &d->lock, &at);
+}
+
+/* With the lock, which is let go meanwhile. While the database can't be reached that counts as a change, too, after an
+ * interval. */
+static void listen_until(doorbells *d, waiter *w, int64_t ms)
+{
+    int64_t now = fpi_monotonic_ms();
+    int32_t changed = 0;
+    eventfd_t calls;
+    fp_status rc;
+
+    d->listener = w;
+    pthread_mutex_unlock(&d->lock);
+    rc = fpi_database_wait_change(d->db, d->wake_fd, ms > now ? (uint32_t)(ms - now) : 0, &changed,
+                                  NULL);
+    pthread_mutex_lock(&d->lock);
+    d->listener = NULL;
+    (void)eventfd_read(d->wake_fd, &calls);
+    if (rc < 0)
+        wait_until(d, w, now + d->poll_interval_ms);
+    if (rc < 0 || changed)
+        note_change(d);
+}
+
+/* One look, or one wait, at most until ms. */
+static void wait_or_look(doorbells *d, waiter *w, int64_t ms)
+{
+    if (d->wake_fd >= 0 && !d->listener)
+        listen_until(d, w, ms);
+    else if (d->wake_fd >= 0)
+        wait_until(d, w, ms);
+    else if (fpi_monotonic_ms() >= d->poll_at_ms)
+        poll_database(d);
+    else
+        wait_until(d, w, d->poll_at_ms < ms ? d->poll_at_ms : ms);
 }
 
 /*
@@ -202,10 +270,8 @@ static message *wait_for_one(doorbells *d, waiter *w, uint32_t timeout_ms)
     while (!d->woken && !(m = take(d, w->topic)) && now < end && d->changes == changes &&
            !(fresh && now - began >= d->poll_interval_ms)) {
         w->called = false;
-        if (now >= d->poll_at_ms)
-            poll_database(d);
-        else
-            wait_until(d, w, d->poll_at_ms < end ? d->poll_at_ms : end);
+        wait_or_look(
+            d, w, fresh && began + d->poll_interval_ms < end ? began + d->poll_interval_ms : end);
         now = fpi_monotonic_ms();
     }
     return m;
@@ -249,6 +315,8 @@ static fp_status bells_receive(void *self, const char *topic, uint32_t timeout_m
         add_waiter(d, &w);
         received = wait_for_one(d, &w, timeout_ms);
         remove_waiter(d, &w);
+        if (d->wake_fd >= 0 && !d->listener && d->waiters)
+            call(d, d->waiters); /* to listen in its place */
     }
     pthread_mutex_unlock(&d->lock);
     *m = received;

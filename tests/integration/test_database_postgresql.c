@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fileproc/queue.h>
+
 #include "database/database_postgresql.h"
 #include "database_contract.h"
 #include "fault.h"
@@ -639,6 +641,72 @@ START_TEST(listener_that_was_cut_off_listens_again)
 }
 END_TEST
 
+typedef struct receiver {
+    fp_queue *q;
+    fp_message *msg;
+    int64_t at_ms;
+} receiver;
+
+static void *receive_thread(void *arg)
+{
+    receiver *r = arg;
+    fp_error err = { 0 };
+
+    ck_status(fp_queue_receive(r->q, "jobs", 10000, &r->msg, &err), FILEPROC_OK, &err);
+    r->at_ms = fpi_monotonic_ms();
+    return NULL;
+}
+
+/* What one process sends, receivers of another one return for; one of them listens, the others hear it from that one. */
+START_TEST(doorbell_of_another_process_wakes_all_receivers_at_once)
+{
+    fp_queue_options o = FILEPROC_QUEUE_OPTIONS_INIT;
+    fp_database *other = NULL;
+    fp_queue *here = NULL, *there = NULL;
+    fp_error err = { 0 };
+    receiver receivers[3];
+    pthread_t threads[3];
+    int64_t sent_ms;
+    world w;
+
+    world_open(&w, "");
+    ck_status(fp_database_open(w.ctx, w.uri, NULL, &other, &err), FILEPROC_OK, &err);
+    o.database = w.db;
+    o.poll_interval_ms = 3000; /* so that it is not found by looking */
+    ck_status(fp_queue_open(w.ctx, "database:", &o, &here, &err), FILEPROC_OK, &err);
+    o.database = other;
+    ck_status(fp_queue_open(w.ctx, "database:", &o, &there, &err), FILEPROC_OK, &err);
+    receivers[0] = (receiver){ .q = here };
+    receive_thread(&receivers[0]); /* it begins to listen, which counts as a change */
+    usleep(3100000);               /* ... that is no news any more */
+    for (int i = 0; i < 3; i++) {
+        receivers[i] = (receiver){ .q = here };
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, receive_thread, &receivers[i]), 0);
+    }
+    usleep(200000);
+    sent_ms = fpi_monotonic_ms();
+    ck_status(fp_queue_send(there, "jobs", "x", 1, &err), FILEPROC_OK, &err);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert_ptr_null(receivers[i].msg);
+        ck_assert_int_lt(receivers[i].at_ms - sent_ms, 100);
+    }
+    receivers[0] = (receiver){ .q = here }; /* one's own process is heard without the server */
+    ck_assert_int_eq(pthread_create(&threads[0], NULL, receive_thread, &receivers[0]), 0);
+    usleep(100000);
+    sent_ms = fpi_monotonic_ms();
+    ck_status(fp_queue_send(here, "jobs", "y", 1, &err), FILEPROC_OK, &err);
+    pthread_join(threads[0], NULL);
+    ck_assert_ptr_nonnull(receivers[0].msg);
+    ck_assert_int_lt(receivers[0].at_ms - sent_ms, 100);
+    fp_message_free(receivers[0].msg);
+    fp_queue_free(here);
+    fp_queue_free(there);
+    fp_database_free(other);
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(counter_changes_with_a_commit_of_somebody_else)
 {
     int64_t before = 0, after = 0;
@@ -771,6 +839,7 @@ int main(void)
         ring_is_heard_by_others_within_milliseconds,
         waiting_ends_for_a_descriptor_and_for_the_time,
         listener_that_was_cut_off_listens_again,
+        doorbell_of_another_process_wakes_all_receivers_at_once,
         counter_changes_with_a_commit_of_somebody_else,
         open_and_transact_survive_every_allocation_failure,
         migrate_survives_every_allocation_failure,

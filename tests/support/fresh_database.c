@@ -11,7 +11,7 @@
 #include "postgresql_schema.h"
 #include "scratch.h"
 
-static int on_postgresql(void)
+int fresh_database_is_postgresql(void)
 {
     const char *name = getenv("FILEPROC_TEST_DATABASE");
 
@@ -22,7 +22,7 @@ void fresh_database_open(fp_context *ctx, char uri[128], fp_database **out)
 {
     fp_error err = { 0 };
 
-    if (on_postgresql())
+    if (fresh_database_is_postgresql())
         postgresql_schema_make(uri);
     else
         snprintf(uri, 128, "sqlite::memory:");
@@ -32,6 +32,6 @@ void fresh_database_open(fp_context *ctx, char uri[128], fp_database **out)
 void fresh_database_close(fp_database *db, const char *uri)
 {
     fp_database_free(db);
-    if (on_postgresql())
+    if (fresh_database_is_postgresql())
         postgresql_schema_remove(uri);
 }

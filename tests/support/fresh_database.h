@@ -8,6 +8,8 @@
 
 /* Opens an empty database without tables; its URI is written to uri. */
 void fresh_database_open(fp_context *ctx, char uri[128], fp_database **out);
+/* Whether that is PostgreSQL, for the few statements of tests that differ. */
+int fresh_database_is_postgresql(void);
 /* db may be NULL. */
 void fresh_database_close(fp_database *db, const char *uri);
 

@@ -15,6 +15,7 @@
 #include <fileproc/fileproc.h>
 #include <fileproc/driver/operation_driver.h>
 
+#include "fresh_database.h"
 #include "scratch.h"
 
 static jobs_world *world;
@@ -133,6 +134,7 @@ static void open_ledger(jobs_world *w)
     ck_status(fp_jobs_open(w->ctx, &o, &w->jobs, &err), FILEPROC_OK, &err);
 }
 
+/* database_uri may be NULL: a fresh database. */
 static void open_all(jobs_world *w, const fp_allocator *allocator, const char *database_uri,
                      const char *storage_uri)
 {
@@ -147,7 +149,10 @@ static void open_all(jobs_world *w, const fp_allocator *allocator, const char *d
     o.user_data = w;
     ck_status(fp_context_new(&o, &w->ctx, &err), FILEPROC_OK, &err);
     ck_status(fp_context_add_operation(w->ctx, &operation, &err), FILEPROC_OK, &err);
-    ck_status(fp_database_open(w->ctx, database_uri, NULL, &w->db, &err), FILEPROC_OK, &err);
+    if (database_uri)
+        ck_status(fp_database_open(w->ctx, database_uri, NULL, &w->db, &err), FILEPROC_OK, &err);
+    else
+        fresh_database_open(w->ctx, w->fresh_uri, &w->db);
     ck_status(fp_database_migrate(w->db, &err), FILEPROC_OK, &err);
     ck_status(fp_storage_open(w->ctx, storage_uri, &so, &w->st, &err), FILEPROC_OK, &err);
     ck_status(fp_catalog_open(w->ctx, w->db, w->st, &w->cat, &err), FILEPROC_OK, &err);
@@ -157,7 +162,7 @@ static void open_all(jobs_world *w, const fp_allocator *allocator, const char *d
 void jobs_world_open(jobs_world *w, const fp_allocator *allocator)
 {
     *w = (jobs_world){ .script = { .outputs = 0 } };
-    open_all(w, allocator, "sqlite::memory:", "mem:");
+    open_all(w, allocator, NULL, "mem:");
 }
 
 void jobs_world_open_in(jobs_world *w, const char *folder)
@@ -178,7 +183,10 @@ void jobs_world_close(jobs_world *w)
     fp_queue_free(w->q);
     fp_catalog_free(w->cat);
     fp_storage_free(w->st);
-    fp_database_free(w->db);
+    if (w->fresh_uri[0])
+        fresh_database_close(w->db, w->fresh_uri);
+    else
+        fp_database_free(w->db);
     fp_context_free(w->ctx);
 }
 

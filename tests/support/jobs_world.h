@@ -39,12 +39,13 @@ typedef struct jobs_world {
     fp_pipelines *pls;
     fp_jobs *jobs;
     _Atomic int64_t shift_ms; /* how far the clock is ahead of the system's */
+    char fresh_uri[128];      /* of the database that goes with the world; "" when it stays */
     char folder[64];          /* "" when all is in memory */
     char changes[1024];       /* what on_change was told: "queued running 0.50 ..." */
     jobs_script script;
 } jobs_world;
 
-/* In memory; allocator may be NULL. lease 3 s, 3 attempts, no backoff to speak of. */
+/* A fresh database and a store in memory; allocator may be NULL. lease 3 s, 3 attempts, no backoff to speak of. */
 void jobs_world_open(jobs_world *w, const fp_allocator *allocator);
 /* In a folder: a file database, a file store. An existing folder is opened again. */
 void jobs_world_open_in(jobs_world *w, const char *folder);

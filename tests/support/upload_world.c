@@ -10,6 +10,7 @@
 #include <check.h>
 #include <fileproc/driver/storage_driver.h>
 
+#include "fresh_database.h"
 #include "storage/storage_private.h"
 
 static upload_world *world;
@@ -149,11 +150,14 @@ static void open_context(upload_world *w)
 static void open_ground(upload_world *w)
 {
     fp_error err = { 0 };
-    char uri[128] = "sqlite::memory:";
+    char uri[128];
 
-    if (w->on_disk)
+    if (w->on_disk) {
         snprintf(uri, sizeof(uri), "sqlite://%s/database", w->folder);
-    ck_status(fp_database_open(w->ctx, uri, NULL, &w->db, &err), FILEPROC_OK, &err);
+        ck_status(fp_database_open(w->ctx, uri, NULL, &w->db, &err), FILEPROC_OK, &err);
+    } else {
+        fresh_database_open(w->ctx, w->fresh_uri, &w->db);
+    }
     ck_status(fp_database_migrate(w->db, &err), FILEPROC_OK, &err);
     ck_status(fp_storage_open(w->ctx, "faulty:", NULL, &w->st, &err), FILEPROC_OK, &err);
     ck_status(fp_catalog_open(w->ctx, w->db, w->st, &w->cat, &err), FILEPROC_OK, &err);
@@ -183,7 +187,10 @@ static void close_ground(upload_world *w)
     fp_queue_free(w->queue);
     fp_catalog_free(w->cat);
     fp_storage_free(w->st);
-    fp_database_free(w->db);
+    if (w->on_disk)
+        fp_database_free(w->db);
+    else
+        fresh_database_close(w->db, w->fresh_uri);
 }
 
 void upload_world_open_with(upload_world *w, bool on_disk, const fp_uploads_options *options,

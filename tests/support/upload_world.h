@@ -25,6 +25,7 @@ typedef struct upload_world {
     fp_uploads *ups;
     bool on_disk; /* storage "file" and a database on disk; else both in memory */
     const fp_allocator *allocator;
+    char fresh_uri[128]; /* of the database, unless it is on disk */
     char folder[64];
     _Atomic int64_t now_ms;
     _Atomic int fail[SLOT_COUNT]; /* FILEPROC_ERR_QUOTA, FILEPROC_ERR_IO, ...; 0 = works */

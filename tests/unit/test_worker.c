@@ -11,6 +11,7 @@
 #include "fault.h"
 #include "jobs_world.h"
 #include "runner.h"
+#include "fresh_database.h"
 #include "scratch.h"
 #include "storage_steps.h"
 
@@ -367,6 +368,22 @@ static void let_time_pass(void *user_data)
     atomic_fetch_add(&w->shift_ms, 2000);
 }
 
+static void count_renewals(jobs_world *w)
+{
+    must_sql(w->db, "CREATE TABLE renewals (n BIGINT)");
+    if (!fresh_database_is_postgresql()) {
+        must_sql(w->db, "CREATE TRIGGER t AFTER UPDATE OF lease_until ON jobs WHEN new.state ="
+                        " 'running' AND old.state = 'running' BEGIN INSERT INTO renewals VALUES"
+                        " (new.lease_until - old.lease_until); END");
+        return;
+    }
+    must_sql(w->db,
+             "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO"
+             " renewals VALUES (new.lease_until - old.lease_until); RETURN NULL; END $$");
+    must_sql(w->db, "CREATE TRIGGER t AFTER UPDATE OF lease_until ON jobs FOR EACH ROW WHEN"
+                    " (new.state = 'running' AND old.state = 'running') EXECUTE FUNCTION note()");
+}
+
 START_TEST(ticks_renew_the_lease)
 {
     fp_jobs_maintenance did = FILEPROC_JOBS_MAINTENANCE_INIT;
@@ -376,10 +393,7 @@ START_TEST(ticks_renew_the_lease)
 
     jobs_world_open(&w, NULL);
     jobs_add(&w, 3, id);
-    must_sql(w.db, "CREATE TABLE renewals (n BIGINT)");
-    must_sql(w.db, "CREATE TRIGGER t AFTER UPDATE OF lease_until ON jobs WHEN new.state = 'running'"
-                   " AND old.state = 'running' BEGIN INSERT INTO renewals VALUES"
-                   " (new.lease_until - old.lease_until); END");
+    count_renewals(&w);
     w.script.inside = let_time_pass;
     w.script.ud = &w;
     w.script.ticks = 20;
