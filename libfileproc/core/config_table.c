@@ -37,7 +37,8 @@ static const fpi_setting rows[] = {
     { "FILEPROC_DATA", FPI_SETTING_PATH, FPI_GROUP_DATA, "./data", 1, 4000, NULL,
       "Folder for everything that is kept: objects and the database. Made when missing." },
     { "DATABASE_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
-      "Database, such as sqlite:///var/lib/fileproc/fileproc.db. Empty: a SQLite file in the data folder." },
+      "Database: sqlite:///var/lib/fileproc/fileproc.db, or postgresql://user:password@host:5432/name. Empty: a SQLite file in "
+      "the data folder." },
     { "MINIO_BUCKET", FPI_SETTING_TEXT, FPI_GROUP_DATA, "uploads", 1, 63, NULL,
       "Bucket shown in the storage_url of a file." },
 
