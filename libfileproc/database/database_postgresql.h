@@ -187,6 +187,10 @@ uint32_t fpi_postgresql_pool_patience_ms(const fpi_postgresql_pool *pool);
 /** One at a time of those who repeat a transaction because of others; false when the time ran out. */
 bool fpi_postgresql_pool_queue_up(fpi_postgresql_pool *pool, int64_t deadline_ms);
 void fpi_postgresql_pool_step_aside(fpi_postgresql_pool *pool);
+/** Who has queued up and still is in conflict says so: those who only begin wait until he has stepped aside, and those who are at
+ *  it come to an end, so that he is alone at last. */
+void fpi_postgresql_pool_press(fpi_postgresql_pool *pool);
+void fpi_postgresql_pool_let_pass(fpi_postgresql_pool *pool, int64_t deadline_ms);
 
 /* ---- transactions ---- */
 

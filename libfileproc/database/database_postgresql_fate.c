@@ -75,7 +75,6 @@ fpi_postgresql_fate fpi_postgresql_fate_of(fpi_postgresql_pool *pool,
 
     do {
         pending = false;
-        fate = FPI_POSTGRESQL_UNKNOWN;
         if (fpi_postgresql_pool_take(pool, deadline_ms, &conn, NULL) < 0)
             return FPI_POSTGRESQL_UNKNOWN;
         fate = ask(conn, trace, &pending);

@@ -24,10 +24,11 @@ typedef struct place {
     bool busy;
 } place;
 
-/* Somebody who waits for a place; lives on its stack. */
+/* Somebody who stands in a line; lives on its stack. */
 typedef struct waiter {
     struct waiter *next;
-    place *granted;
+    bool called;
+    place *granted; /* in the line for places */
     pthread_t thread;
     pthread_cond_t wake;
 } waiter;
@@ -37,10 +38,12 @@ struct fpi_postgresql_pool {
     fpi_postgresql_target target;
     uint32_t patience_ms;
     pthread_condattr_t monotonic;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t aside; /* somebody stepped aside, or the server is here again */
-    bool repeating;       /* somebody has queued up */
-    waiter *waiters;
+    pthread_mutex_t lock;   /* guards what follows */
+    pthread_cond_t aside;   /* somebody stepped aside, or the server is here again */
+    bool repeating;         /* somebody repeats a transaction */
+    bool pressing;          /* ... and not for the first time: nobody new may be in his way */
+    waiter *repeaters;      /* who wait to be the next */
+    waiter *waiters;        /* for a place */
     int64_t suspect_ms;     /* a connection broke; those used last before that are asked, too */
     int64_t away_since_ms;  /* the server can't be reached; 0 = it can */
     int64_t retry_at_ms;    /* ... when it is tried again */
@@ -125,24 +128,44 @@ static bool has_one(const fpi_postgresql_pool *pool)
     return false;
 }
 
-/* Who came first is served first. */
-static place *wait_for_place(fpi_postgresql_pool *pool, int64_t deadline_ms)
+/* Who came first is called first. False when the time ran out. */
+static bool stand_in_line(fpi_postgresql_pool *pool, waiter **line, waiter *w, int64_t deadline_ms)
 {
-    waiter w = { .thread = pthread_self() }, **at = &pool->waiters;
+    waiter **at = line;
 
     while (*at)
         at = &(*at)->next;
-    *at = &w;
-    cond_init(pool, &w.wake);
-    while (!w.granted && wait_until(pool, &w.wake, deadline_ms))
+    *at = w;
+    cond_init(pool, &w->wake);
+    while (!w->called && wait_until(pool, &w->wake, deadline_ms))
         ;
-    if (!w.granted) {
-        for (at = &pool->waiters; *at != &w;)
+    if (!w->called) {
+        for (at = line; *at != w;)
             at = &(*at)->next;
-        *at = w.next;
+        *at = w->next;
     }
-    pthread_cond_destroy(&w.wake);
-    return w.granted;
+    pthread_cond_destroy(&w->wake);
+    return w->called;
+}
+
+/* NULL = nobody stands there. What the waiter is to find in its record must be set before the lock is let go. */
+static waiter *call_first(waiter **line)
+{
+    waiter *w = *line;
+
+    if (w) {
+        *line = w->next;
+        w->called = true;
+        pthread_cond_signal(&w->wake);
+    }
+    return w;
+}
+
+static place *wait_for_place(fpi_postgresql_pool *pool, int64_t deadline_ms)
+{
+    waiter w = { .thread = pthread_self() };
+
+    return stand_in_line(pool, &pool->waiters, &w, deadline_ms) ? w.granted : NULL;
 }
 
 static fp_status take_place(fpi_postgresql_pool *pool, int64_t deadline_ms, place **out,
@@ -182,13 +205,11 @@ static void give_place(fpi_postgresql_pool *pool, place *p)
 
     pthread_mutex_lock(&pool->lock);
     p->used_ms = fpi_monotonic_ms();
-    w = pool->waiters;
+    w = call_first(&pool->waiters);
     p->busy = w != NULL;
     if (w) {
-        pool->waiters = w->next;
         w->granted = p;
         p->owner = w->thread;
-        pthread_cond_signal(&w->wake);
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -299,7 +320,7 @@ fp_status fpi_postgresql_pool_take(fpi_postgresql_pool *pool, int64_t deadline_m
     place *p = NULL;
     fp_status rc = take_place(pool, deadline_ms, &p, &suspect, err);
 
-    if (rc < 0)
+    if (!p)
         return rc;
     if (p->conn && !usable(p->conn, suspect))
         close_connection(pool, p);
@@ -355,22 +376,38 @@ uint32_t fpi_postgresql_pool_patience_ms(const fpi_postgresql_pool *pool)
 
 bool fpi_postgresql_pool_queue_up(fpi_postgresql_pool *pool, int64_t deadline_ms)
 {
-    bool mine;
+    waiter w = { .called = false };
+    bool mine = true;
 
     pthread_mutex_lock(&pool->lock);
-    while (pool->repeating && wait_until(pool, &pool->aside, deadline_ms))
-        ;
-    mine = !pool->repeating;
-    if (mine)
+    if (pool->repeating)
+        mine = stand_in_line(pool, &pool->repeaters, &w, deadline_ms);
+    else
         pool->repeating = true;
     pthread_mutex_unlock(&pool->lock);
     return mine;
 }
 
+void fpi_postgresql_pool_press(fpi_postgresql_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->pressing = true;
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void fpi_postgresql_pool_step_aside(fpi_postgresql_pool *pool)
 {
     pthread_mutex_lock(&pool->lock);
-    pool->repeating = false;
+    pool->pressing = false;
+    pool->repeating = call_first(&pool->repeaters) != NULL;
     pthread_cond_broadcast(&pool->aside);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void fpi_postgresql_pool_let_pass(fpi_postgresql_pool *pool, int64_t deadline_ms)
+{
+    pthread_mutex_lock(&pool->lock);
+    while (pool->pressing && !has_one(pool) && wait_until(pool, &pool->aside, deadline_ms))
+        ;
     pthread_mutex_unlock(&pool->lock);
 }

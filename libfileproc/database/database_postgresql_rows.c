@@ -3,7 +3,6 @@
  *
  * The server sends all rows at once; the library's statements all say LIMIT. Columns come as text, since what a number's type is
  * (numeric for a SUM, bool for an EXISTS) depends on the expression. */
-#include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,26 +94,22 @@ int64_t fpi_postgresql_column_int64(void *r, uint32_t column)
     return is_bool(r, column) ? *value == 't' : strtoll(value, NULL, 10);
 }
 
-/* The host program's locale may write numbers with a comma. */
+/* The host program's locale may write numbers with a comma. "C" is a constant of the C library, so this costs nothing. */
 double fpi_postgresql_column_double(void *r, uint32_t column)
 {
     const char *value = value_of(r, column);
-    locale_t c_locale, before;
+    locale_t c_locale;
     double number;
 
     if (!value)
         return 0.0;
     if (is_bool(r, column))
         return *value == 't' ? 1.0 : 0.0;
-    if (*nl_langinfo(RADIXCHAR) == '.')
-        return strtod(value, NULL);
     c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    before = c_locale ? uselocale(c_locale) : (locale_t)0;
-    number = strtod(value, NULL);
-    if (c_locale) {
-        uselocale(before);
-        freelocale(c_locale);
-    }
+    if (!c_locale)
+        return strtod(value, NULL);
+    number = strtod_l(value, NULL, c_locale);
+    freelocale(c_locale);
     return number;
 }
 

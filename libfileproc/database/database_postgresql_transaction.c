@@ -134,14 +134,21 @@ static void pause_ms(const fp_context *ctx, uint32_t most)
     nanosleep(&t, NULL);
 }
 
-/* Those of this process repeat one after the other, for they would only be in each other's way; between processes a pause of
+/* Those of this process repeat one after the other, for they would only be in each other's way, and at the second time nobody
+ * new is let in: so one that is in conflict with many gets its turn, and the whole of its time then. Between processes a pause of
  * growing, random length does the same. Who was chosen to end a deadlock lets the other one pass first. */
 static void give_way(call *c, const fp_error *err)
 {
     bool deadlock = err->cause == fpi_postgresql_cause("40P01");
 
-    if (!c->queued)
-        c->queued = fpi_postgresql_pool_queue_up(c->pool, c->deadline_ms);
+    if (c->queued) {
+        fpi_postgresql_pool_press(c->pool);
+    } else {
+        uint32_t patience_ms = fpi_postgresql_pool_patience_ms(c->pool);
+
+        c->queued = fpi_postgresql_pool_queue_up(c->pool, fpi_monotonic_ms() + patience_ms);
+        c->deadline_ms = fpi_monotonic_ms() + patience_ms;
+    }
     if (++c->conflicts > 1 || deadlock)
         pause_ms(c->ctx, c->conflicts < 6 ? 1u << c->conflicts : PAUSE_MAX_MS);
 }
@@ -188,6 +195,8 @@ fp_status fpi_postgresql_transact(fp_context *ctx, fpi_postgresql_pool *pool, ui
     verdict v;
 
     c.deadline_ms = fpi_monotonic_ms() + fpi_postgresql_pool_patience_ms(pool);
+    if (!flags)
+        fpi_postgresql_pool_let_pass(pool, c.deadline_ms);
     do {
         rc = fpi_postgresql_pool_take(pool, c.deadline_ms, &conn, err);
         if (rc < 0)

@@ -19,7 +19,7 @@ static const char *value(const fpi_postgresql_target *t, const char *key)
 
 START_TEST(parts_of_the_uri_are_libpqs_parameters)
 {
-    FPI_DISPOSE(fpi_postgresql_target) t = { 0 };
+    fpi_postgresql_target t = { 0 };
     fp_context *ctx = NULL;
     fp_error err = { 0 };
 
@@ -42,6 +42,7 @@ START_TEST(parts_of_the_uri_are_libpqs_parameters)
     ck_assert_uint_eq(t.pool_size, 7);
     ck_assert_uint_eq(t.connect_timeout_ms, 3000);
     ck_assert_ptr_null(t.keys[t.count]);
+    fpi_postgresql_target_dispose(&t);
     fp_context_free(ctx);
 }
 END_TEST
