@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "fault.h"
+#include "fresh_database.h"
 #include "runner.h"
 #include "storage_contract.h"
 #include "upload_world.h"
@@ -215,13 +216,12 @@ START_TEST(completion_that_failed_behind_the_publication_goes_on)
             fp_error err = { 0 };
 
             upload_some("image/png", 2500, id);
-            must_sql(w.db, "CREATE TRIGGER stop BEFORE INSERT ON outbox BEGIN SELECT "
-                           "RAISE(ABORT, 'stop'); END");
+            fresh_database_refuse(w.db, "outbox");
             ck_assert_int_lt(fp_upload_complete(w.ups, id, &u, &err), 0);
             ck_assert_ptr_null(u);
             ck_assert_uint_eq(object_count(w.st), 1);
             ck_assert_int_eq(sql_number(w.db, "SELECT COUNT(*) FROM files"), 0);
-            must_sql(w.db, "DROP TRIGGER stop");
+            fresh_database_allow(w.db, "outbox");
             ck_upload(&w, id, "uploading", 3);
             if (restart)
                 upload_world_reopen(&w);
@@ -246,10 +246,9 @@ START_TEST(cancelled_after_a_publication_in_vain_leaves_nothing)
             fp_error err = { 0 };
 
             upload_some("image/png", 2500, id);
-            must_sql(w.db, "CREATE TRIGGER stop BEFORE INSERT ON outbox BEGIN SELECT "
-                           "RAISE(ABORT, 'stop'); END");
+            fresh_database_refuse(w.db, "outbox");
             ck_assert_int_lt(fp_upload_complete(w.ups, id, &u, &err), 0);
-            must_sql(w.db, "DROP TRIGGER stop");
+            fresh_database_allow(w.db, "outbox");
             upload_world_reopen(&w);
             if (expire) {
                 atomic_fetch_add(&w.now_ms, 3600000);
@@ -274,10 +273,9 @@ START_TEST(completion_that_nobody_heard_of_counts)
             fp_error err = { 0 };
 
             upload_some("image/png", 2500, id);
-            must_sql(w.db, "CREATE TRIGGER stop BEFORE INSERT ON outbox BEGIN SELECT "
-                           "RAISE(ABORT, 'stop'); END");
+            fresh_database_refuse(w.db, "outbox");
             ck_assert_int_lt(fp_upload_complete(w.ups, id, &u, &err), 0);
-            must_sql(w.db, "DROP TRIGGER stop");
+            fresh_database_allow(w.db, "outbox");
             snprintf(sql, sizeof(sql), "UPDATE uploads SET status = 'completed', job_id = 'j'");
             must_sql(w.db, sql);
             if (cancel == 1) {

@@ -371,7 +371,7 @@ static void let_time_pass(void *user_data)
 static void count_renewals(jobs_world *w)
 {
     must_sql(w->db, "CREATE TABLE renewals (n BIGINT)");
-    if (!fresh_database_is_postgresql()) {
+    if (!fresh_database_is_postgresql(w->db)) {
         must_sql(w->db, "CREATE TRIGGER t AFTER UPDATE OF lease_until ON jobs WHEN new.state ="
                         " 'running' AND old.state = 'running' BEGIN INSERT INTO renewals VALUES"
                         " (new.lease_until - old.lease_until); END");
