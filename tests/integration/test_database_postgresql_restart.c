@@ -22,7 +22,11 @@ typedef struct server {
     char uri[256];
 } server;
 
-static void command(const server *s, const char *prefix, const char *verb)
+/* One for each test, made and removed outside of them, so that none is left behind by a test that fails. */
+static server servers[2];
+
+/* uri may be NULL; a server keeps its own. */
+static void command(const server *s, const char *prefix, const char *verb, char uri[256])
 {
     char line[512], text[256];
     FILE *out;
@@ -31,8 +35,8 @@ static void command(const server *s, const char *prefix, const char *verb)
     out = popen(line, "r");
     ck_assert_ptr_nonnull(out);
     while (fgets(text, sizeof(text), out))
-        if (strncmp(text, "FILEPROC_TEST_POSTGRESQL_URI=", 29) == 0)
-            sscanf(text + 29, "%255s", (char *)s->uri);
+        if (uri && strncmp(text, "FILEPROC_TEST_POSTGRESQL_URI=", 29) == 0)
+            sscanf(text + 29, "%255s", uri);
     ck_assert_int_eq(pclose(out), 0);
 }
 
@@ -41,13 +45,13 @@ static void server_make(server *s)
     s->uri[0] = '\0';
     scratch_make(s->folder);
     ck_assert_int_eq(chmod(s->folder, 0755), 0); /* the server's user is another one than root */
-    command(s, "FILEPROC_FSYNC=on", "start");
+    command(s, "FILEPROC_FSYNC=on", "start", s->uri);
     ck_assert_int_ne(s->uri[0], 0);
 }
 
 static void server_remove(server *s)
 {
-    command(s, "", "stop");
+    command(s, "", "stop", NULL);
     scratch_remove(s->folder);
 }
 
@@ -147,10 +151,9 @@ START_TEST(restarts_under_load_lose_nothing_and_invent_nothing)
     fp_context *ctx = NULL;
     fp_database *db = NULL;
     size_t kept = 0, unknown = 0;
-    server s;
+    const server *s = &servers[0];
 
-    server_make(&s);
-    open_here(&s, 5000, &ctx, &db);
+    open_here(s, 5000, &ctx, &db);
     must_sql(db, "CREATE TABLE t (id BIGINT)"); /* no key: twice would be seen */
     for (size_t i = 0; i < WORKERS; i++) {
         in[i] = calloc(1, sizeof(*in[i]));
@@ -162,14 +165,14 @@ START_TEST(restarts_under_load_lose_nothing_and_invent_nothing)
     }
     for (int round = 0; round < 6; round++) {
         wait_for_progress(in);
-        command(&s, ways[round % 2], "stop");
-        command(&s, "", "start");
+        command(s, ways[round % 2], "stop", NULL);
+        command(s, "", "start", NULL);
     }
     wait_for_progress(in);
     atomic_store(&stop, 1);
     for (size_t i = 0; i < WORKERS; i++) {
         pthread_join(threads[i], NULL);
-        check_told(&s, in[i]);
+        check_told(s, in[i]);
         kept += in[i]->kept;
         unknown += in[i]->unknown;
         ck_assert_uint_eq(in[i]->refused, 0); /* it was away for less than they wait */
@@ -179,7 +182,6 @@ START_TEST(restarts_under_load_lose_nothing_and_invent_nothing)
     ck_assert_uint_le(unknown, 3 * WORKERS); /* at most those that were in COMMIT at a crash */
     fp_database_free(db);
     fp_context_free(ctx);
-    server_remove(&s);
 }
 END_TEST
 
@@ -191,12 +193,11 @@ START_TEST(server_away_for_long_is_told_fast_and_found_again)
     fp_database *db = NULL;
     int64_t began, last = 0;
     int quick = 0, calls = 0;
-    server s;
+    const server *s = &servers[1];
 
-    server_make(&s);
-    open_here(&s, 500, &ctx, &db);
+    open_here(s, 500, &ctx, &db);
     must_sql(db, "CREATE TABLE t (id BIGINT)");
-    command(&s, "FILEPROC_STOP=fast", "stop");
+    command(s, "FILEPROC_STOP=fast", "stop", NULL);
     began = fpi_monotonic_ms();
     while (fpi_monotonic_ms() - began < away_ms) {
         int64_t before = fpi_monotonic_ms();
@@ -211,7 +212,7 @@ START_TEST(server_away_for_long_is_told_fast_and_found_again)
         pause_ms(20);
     }
     ck_assert_int_gt(quick, calls / 2);
-    command(&s, "", "start");
+    command(s, "", "start", NULL);
     began = fpi_monotonic_ms();
     while (run_sql(db, "INSERT INTO t (id) VALUES (2)", NULL) < 0)
         pause_ms(10);
@@ -219,19 +220,32 @@ START_TEST(server_away_for_long_is_told_fast_and_found_again)
     ck_assert_int_eq(sql_number(db, "SELECT SUM(id) FROM t"), 2);
     fp_database_free(db);
     fp_context_free(ctx);
-    server_remove(&s);
 }
 END_TEST
 
+static void make_servers(void)
+{
+    for (size_t i = 0; i < sizeof(servers) / sizeof(*servers); i++)
+        server_make(&servers[i]);
+}
+
+static void remove_servers(void)
+{
+    for (size_t i = 0; i < sizeof(servers) / sizeof(*servers); i++)
+        server_remove(&servers[i]);
+}
+
 int main(void)
 {
-    const TTest *const tests[] = {
-        restarts_under_load_lose_nothing_and_invent_nothing,
-        server_away_for_long_is_told_fast_and_found_again,
-    };
+    Suite *suite = suite_create("database_postgresql_restart");
+    TCase *tcase = tcase_create("restart");
 
     if (!postgresql_server())
         return skip_suite("no PostgreSQL: FILEPROC_TEST_POSTGRESQL_URI is not set");
-    return run_suite(
-        suite_of("database_postgresql_restart", tests, sizeof(tests) / sizeof(*tests)));
+    tcase_set_timeout(tcase, 100);
+    tcase_add_unchecked_fixture(tcase, make_servers, remove_servers);
+    tcase_add_test(tcase, restarts_under_load_lose_nothing_and_invent_nothing);
+    tcase_add_test(tcase, server_away_for_long_is_told_fast_and_found_again);
+    suite_add_tcase(suite, tcase);
+    return run_suite(suite);
 }
