@@ -117,6 +117,54 @@ void fpi_hex(const unsigned char *data, size_t size, char *out)
     out[2 * size] = '\0';
 }
 
+void fpi_base64(const unsigned char *data, size_t size, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (; size; data += 3, out += 4) {
+        size_t n = size < 3 ? size : 3;
+        uint32_t bits =
+            (uint32_t)data[0] << 16 | (n > 1 ? (uint32_t)data[1] << 8 : 0) | (n > 2 ? data[2] : 0);
+
+        out[0] = digits[bits >> 18];
+        out[1] = digits[bits >> 12 & 63];
+        out[2] = n > 1 ? digits[bits >> 6 & 63] : '=';
+        out[3] = n > 2 ? digits[bits & 63] : '=';
+        size -= n;
+    }
+    *out = '\0';
+}
+
+void fpi_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size,
+                     unsigned char out[FPI_DIGEST_MAX])
+{
+    unsigned char block[64] = { 0 }, pad[64];
+    fpi_digest d;
+
+    if (key_size > sizeof(block)) {
+        fpi_digest_init(&d, FPI_DIGEST_SHA256);
+        fpi_digest_update(&d, key, key_size);
+        fpi_digest_value(&d, block);
+    } else if (key_size) {
+        memcpy(block, key, key_size);
+    }
+    for (size_t i = 0; i < sizeof(block); i++)
+        pad[i] = block[i] ^ 0x36;
+    fpi_digest_init(&d, FPI_DIGEST_SHA256);
+    fpi_digest_update(&d, pad, sizeof(pad));
+    fpi_digest_update(&d, data, size);
+    fpi_digest_value(&d, out);
+    for (size_t i = 0; i < sizeof(block); i++)
+        pad[i] = block[i] ^ 0x5C;
+    fpi_digest_init(&d, FPI_DIGEST_SHA256);
+    fpi_digest_update(&d, pad, sizeof(pad));
+    fpi_digest_update(&d, out, FPI_DIGEST_MAX);
+    fpi_digest_value(&d, out);
+    explicit_bzero(block, sizeof(block)); /* keys shall not stay on the stack */
+    explicit_bzero(pad, sizeof(pad));
+    explicit_bzero(&d, sizeof(d));
+}
+
 static void put_le(unsigned char *at, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++)

@@ -39,6 +39,11 @@ void fpi_digest_update(fpi_digest *d, const void *data, size_t size);
 void fpi_digest_value(const fpi_digest *d, unsigned char out[FPI_DIGEST_MAX]);
 /** size bytes as 2 * size lower-case hex digits and a NUL. */
 void fpi_hex(const unsigned char *data, size_t size, char *out);
+/** size bytes as base64 (RFC 4648 section 4): (size + 2) / 3 * 4 characters and a NUL. */
+void fpi_base64(const unsigned char *data, size_t size, char *out);
+/** HMAC (RFC 2104) with SHA-256: FPI_DIGEST_MAX bytes. */
+void fpi_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size,
+                     unsigned char out[FPI_DIGEST_MAX]);
 
 /** SHA-256 only: the state in a form that another process can take up, independent of OpenSSL's struct. */
 void fpi_sha256_save(const fpi_digest *d, unsigned char out[FPI_SHA256_STATE_SIZE]);
