@@ -37,6 +37,7 @@ EXCEPTIONS = {
 FOREIGN = {
     r"vips/|poppler|glib|gio/|archive|magic\.h|seccomp\.h|qpdf": r"libfileproc/media/|benchmarks/",
     r"curl/": r"libfileproc/net/",
+    r"expat\.h": r"libfileproc/storage/storage_s3_xml\.c",
     r"sqlite3\.h": r"libfileproc/database/|tests/",
     r"libpq-fe\.h": r"libfileproc/database/|tests/",
     r"openssl/": r"libfileproc/core/digest\.c|daemons/|benchmarks/",

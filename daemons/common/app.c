@@ -14,6 +14,10 @@
 
 /* A file with pipelines is read whole. */
 #define PIPELINES_MAX (4u * 1024u * 1024u)
+/* Of a multipart upload in S3. */
+#define PARTS_MAX 10000u
+#define PART_MIN (UINT64_C(5) << 20)
+#define PART_MAX (UINT64_C(1) << 30)
 
 static const char *const upload_statuses[] = {
     "initiated", "completed", "cancelled", "incomplete", "rejected_mime", "rejected_size", "failed",
@@ -104,14 +108,49 @@ static fp_status open_folder(fpd_app *app, fp_error *err)
     return rc < 0 ? rc : fpd_folder_lock(app->data.data, &app->lock, err);
 }
 
+/* Where objects are: what is said in so many words, the server of the starter kit's variables, the data folder. */
+static void storage_uri(const fpd_app *app, fpd_text *uri)
+{
+    const char *given = fp_config_string(app->config, "FILEPROC_STORAGE_URL");
+    const char *endpoint = fp_config_string(app->config, "MINIO_ENDPOINT");
+
+    if (given && *given)
+        fpd_text_string(uri, given);
+    else if (endpoint && *endpoint)
+        fpd_text_printf(uri, "s3://%s?endpoint=%s&secure=%d",
+                        fp_config_string(app->config, "MINIO_BUCKET"), endpoint,
+                        (int)fp_config_int(app->config, "MINIO_SECURE"));
+    else
+        fpd_folder_uri(uri, "file", app->data.data, "objects");
+}
+
+/* Chunks should be whole parts: then they go through without a copy. So a part is a chunk, or a whole fraction of one, as
+ * small as the largest file allows. */
+static uint64_t part_size(const fpd_app *app)
+{
+    uint64_t chunk = (uint64_t)fp_config_int(app->config, "CHUNK_SIZE");
+    uint64_t least =
+        ((uint64_t)fp_config_int(app->config, "MAX_FILE_SIZE") + PARTS_MAX - 1) / PARTS_MAX;
+
+    least = least < PART_MIN ? PART_MIN : least > PART_MAX ? PART_MAX : least;
+    for (uint64_t count = chunk / least; count > 0; count--)
+        if (chunk % count == 0 && chunk / count <= PART_MAX)
+            return chunk / count;
+    return least;
+}
+
 static fp_status open_storage(fpd_app *app, fp_error *err)
 {
-    FPD_DISPOSE(fpd_text) uri = FPD_TEXT_INIT(4096);
+    FPD_DISPOSE(fpd_text) uri = FPD_TEXT_INIT(4097);
+    fp_storage_options o = FILEPROC_STORAGE_OPTIONS_INIT;
 
-    fpd_folder_uri(&uri, "file", app->data.data, "objects");
+    storage_uri(app, &uri);
     if (uri.failed)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the data folder's path is too long");
-    return fp_storage_open(app->ctx, uri.data, NULL, &app->storage, err);
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the storage's URI is too long");
+    o.access_key = fp_config_string(app->config, "MINIO_ACCESS_KEY");
+    o.secret_key = fp_config_string(app->config, "MINIO_SECRET_KEY");
+    o.part_size = part_size(app);
+    return fp_storage_open(app->ctx, uri.data, &o, &app->storage, err);
 }
 
 static fp_status open_database(fpd_app *app, fp_error *err)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <fileproc/buf.h>
 #include <fileproc/context.h>
 
 FILEPROC_BEGIN_DECLS
@@ -15,7 +16,9 @@ FILEPROC_BEGIN_DECLS
  *
  *  Keys are 1 to 1024 bytes: segments of [A-Za-z0-9._-], separated by single '/', none of them "." or
  *  "..", none longer than 200 bytes. Anything else answers FILEPROC_ERR_INVALID, reason key_invalid. A key
- *  may not be the folder of another one: "a" beside "a/b" answers FILEPROC_ERR_CONFLICT at publication. */
+ *  may not be the folder of another one: "a" beside "a/b" answers FILEPROC_ERR_CONFLICT at publication. (Where there
+ *  are no folders, in s3, that is not checked: it would cost requests, and two writers could pass each other.)
+ *  Times are those of the context's clock, in s3 those of the server. */
 typedef struct fp_storage fp_storage;
 
 /** Settings for fp_storage_open(). Start from FILEPROC_STORAGE_OPTIONS_INIT; 0 in any member means
@@ -24,11 +27,16 @@ typedef struct fp_storage_options {
     size_t struct_size;          /**< Filled by the initialiser; never by hand. */
     uint64_t max_bytes;          /**< mem: objects and staging together; default 256 MiB. @since 0.1 */
     uint32_t connect_timeout_ms; /**< Milliseconds, network drivers; default 10000. @since 0.1 */
-    uint32_t max_attempts;       /**< Tries per request, the first included; default 4. @since 0.1 */
+    uint32_t max_attempts;       /**< Tries per call, the first included; default 4. @since 0.1 */
+    const char *access_key;      /**< s3: who asks. Copied, wiped at the end. No default. @since 0.1 */
+    const char *secret_key;      /**< s3: what proves it. Copied, wiped at the end. No default. @since 0.1 */
+    /** s3: bytes of a part of a multipart upload, 5 MiB (default) to 1 GiB; an object has 10000 of them at the most. Parts
+     *  of assemblies that begin and end at multiples of it are neither copied nor kept in memory. @since 0.1 */
+    uint64_t part_size;
 } fp_storage_options;
 /** All-default fp_storage_options. */
 #define FILEPROC_STORAGE_OPTIONS_INIT \
-    { sizeof(fp_storage_options), 0, 0, 0 }
+    { sizeof(fp_storage_options), 0, 0, 0, NULL, NULL, 0 }
 
 /** What fp_storage_stat() tells. Start from FILEPROC_STORAGE_INFO_INIT. */
 typedef struct fp_storage_info {
@@ -54,7 +62,9 @@ typedef struct fp_storage_list_page {
  * Open the store that @p uri names.
  *
  * The scheme picks the driver: "file:///absolute/folder" (made when missing, with mode 0700),
- * "mem:" (gone with the handle), or one added with fp_context_add_storage_driver().
+ * "mem:" (gone with the handle), "s3://bucket/prefix?endpoint=host:port&region=us-east-1&secure=1&style=path" (a bucket of
+ * an S3 server; nothing is sent before it is used), or one added with fp_context_add_storage_driver(). Calls to a store
+ * behind a network that fail with FILEPROC_ERROR_RETRYABLE are repeated, up to opts->max_attempts times in all.
  *
  * @param ctx   Borrowed; must outlive the store.
  * @param uri   UTF-8, at most 4096 bytes before the NUL. Copied.
@@ -65,6 +75,7 @@ typedef struct fp_storage_list_page {
  * @retval FILEPROC_OK           The store is open.
  * @retval FILEPROC_ERR_INVALID  Malformed URI, or an option newer than this library.
  * @retval FILEPROC_ERR_NOTSUP   This build has no driver for the scheme.
+ * @retval FILEPROC_ERR_AUTH     s3: access_key or secret_key is not set.
  * @retval FILEPROC_ERR_IO       The folder can't be made or opened.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed; nothing was changed.
  * @par Blocking  Disk, or up to opts->connect_timeout_ms for network drivers.
@@ -231,6 +242,50 @@ FILEPROC_API void fp_storage_list_free(fp_storage_list_page *page);
  */
 FILEPROC_API const char *fp_storage_scheme(const fp_storage *st);
 
+/**
+ * Make an address by which somebody without keys can read or write an object directly, for a while.
+ *
+ * @param st         Borrowed.
+ * @param key        Borrowed. It need not exist.
+ * @param method     FILEPROC_PRESIGN_GET or FILEPROC_PRESIGN_PUT.
+ * @param expires_s  Seconds that it is good for: 1 to 604800.
+ * @param[in,out] url  Borrowed; the address is appended on success. It is a secret until it expires.
+ * @param[out] err   Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           url has it.
+ * @retval FILEPROC_ERR_INVALID  Bad key or argument.
+ * @retval FILEPROC_ERR_NOTSUP   Only s3 can do that.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed.
+ * @par Blocking  Never.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_storage_presign(fp_storage *st, const char *key, uint32_t method,
+                                          uint32_t expires_s, fp_buf *url, fp_error *err)
+    FILEPROC_NODISCARD;
+/** fp_storage_presign(): for reading. */
+#define FILEPROC_PRESIGN_GET 1u
+/** fp_storage_presign(): for writing the whole object. */
+#define FILEPROC_PRESIGN_PUT 2u
+
+/**
+ * Remove what a crash can leave at a server where neither fp_storage_list() nor fp_storage_list_staged() shows it: multipart
+ * uploads that no assembly knows of. Stores without such things have nothing to do.
+ *
+ * @param st             Borrowed.
+ * @param older_than_ms  Age from which on it is removed; younger ones may be about to be used.
+ * @param[out] count     Set only on success: how many were removed. May be NULL.
+ * @param[out] err       Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           Done; call it again when count is 1000.
+ * @retval FILEPROC_ERR_INVALID  Bad argument.
+ * @retval FILEPROC_ERR_IO       The network failed.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed.
+ * @par Blocking  Network.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_storage_reap(fp_storage *st, int64_t older_than_ms, uint64_t *count,
+                                       fp_error *err) FILEPROC_NODISCARD;
+
 /** A staged object: parts are written into it at any offset and in any order, and become one object at
  *  publication. What was committed survives a crash; what was not is as if never written. Shared. */
 typedef struct fp_assembly fp_assembly;
@@ -300,6 +355,45 @@ FILEPROC_API fp_status fp_assembly_open(fp_storage *st, const char *id, uint32_t
  * @since 0.1
  */
 FILEPROC_API void fp_assembly_close(fp_assembly *a);
+
+/**
+ * Tell, before the first part, under which key it will be published. Optional; a store that can then writes the bytes to where
+ * they end, so that publishing copies nothing (s3: parts of the multipart upload itself, which fp_assembly_read() can't read).
+ *
+ * @param a    Borrowed.
+ * @param key  Borrowed.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Noted, or of no use to this store. Publishing under another key may answer CONFLICT.
+ * @retval FILEPROC_ERR_INVALID   Bad key or argument.
+ * @retval FILEPROC_ERR_CONFLICT  Bytes were written for another key.
+ * @par Blocking  Never.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_assembly_set_key(fp_assembly *a, const char *key, fp_error *err)
+    FILEPROC_NODISCARD;
+
+/**
+ * Make an address by which somebody without keys can write one part of the upload behind an assembly directly, for a while. The
+ * part counts only when it is committed: what is sent there is read by nobody else.
+ *
+ * @param a          Borrowed; fp_assembly_set_key() must have been called.
+ * @param offset     A multiple of the store's part_size.
+ * @param expires_s  Seconds that it is good for: 1 to 604800.
+ * @param[in,out] url  Borrowed; the address is appended on success. It is a secret until it expires.
+ * @param[out] err   Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            url has it.
+ * @retval FILEPROC_ERR_INVALID   Bad argument, or no part begins at offset.
+ * @retval FILEPROC_ERR_CONFLICT  The key is not known, or the assembly is published.
+ * @retval FILEPROC_ERR_NOTSUP    Only s3 can do that.
+ * @retval FILEPROC_ERR_IO        The network failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Network, the first time.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_assembly_presign(fp_assembly *a, uint64_t offset, uint32_t expires_s,
+                                           fp_buf *url, fp_error *err) FILEPROC_NODISCARD;
 
 /**
  * How many parts are committed.

@@ -39,8 +39,19 @@ static const fpi_setting rows[] = {
     { "DATABASE_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
       "Database: sqlite:///var/lib/fileproc/fileproc.db, or postgresql://user:password@host:5432/name. Empty: a SQLite file in "
       "the data folder." },
+    { "FILEPROC_STORAGE_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
+      "Store for the bytes of files, such as s3://bucket?endpoint=host:9000&secure=0. Empty: MINIO_BUCKET "
+      "at MINIO_ENDPOINT when that is set, else files in the data folder." },
+    { "MINIO_ENDPOINT", FPI_SETTING_TEXT, FPI_GROUP_DATA, "", 0, 255, NULL,
+      "An S3 server of any make, as host:port." },
+    { "MINIO_ACCESS_KEY", FPI_SETTING_SECRET, FPI_GROUP_DATA, "", 0, 1024, NULL,
+      "Access key for the S3 server." },
+    { "MINIO_SECRET_KEY", FPI_SETTING_SECRET, FPI_GROUP_DATA, "", 0, 1024, NULL,
+      "Secret key for the S3 server." },
+    { "MINIO_SECURE", FPI_SETTING_SWITCH, FPI_GROUP_DATA, "false", 0, 1, NULL,
+      "Talk to MINIO_ENDPOINT by HTTPS." },
     { "MINIO_BUCKET", FPI_SETTING_TEXT, FPI_GROUP_DATA, "uploads", 1, 63, NULL,
-      "Bucket shown in the storage_url of a file." },
+      "Bucket at MINIO_ENDPOINT, and the one shown in the storage_url of a file." },
 
     { "MAX_FILE_SIZE", FPI_SETTING_SIZE, FPI_GROUP_UPLOADS, "100MiB", 1, PIB, NULL,
       "Largest file accepted." },

@@ -100,6 +100,29 @@ void fp_assembly_close(fp_assembly *a)
     fpi_free(&a->st->ctx->a, a);
 }
 
+fp_status fp_assembly_set_key(fp_assembly *a, const char *key, fp_error *err)
+{
+    fp_status rc;
+
+    if (!a)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the assembly is NULL");
+    rc = fpi_key_check(key, err);
+    if (rc < 0 || !a->st->drv->assembly_set_key)
+        return rc;
+    return a->st->drv->assembly_set_key(a->st->self, a->staged, key, err);
+}
+
+fp_status fp_assembly_presign(fp_assembly *a, uint64_t offset, uint32_t expires_s, fp_buf *url,
+                              fp_error *err)
+{
+    if (!a || !url || offset > FPI_OBJECT_SIZE_MAX || expires_s < 1 ||
+        expires_s > FPI_PRESIGN_MAX_S)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "bad argument");
+    if (!a->st->drv->assembly_presign)
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "this store signs no addresses");
+    return a->st->drv->assembly_presign(a->st->self, a->staged, offset, expires_s, url, err);
+}
+
 /* The two readers take a const handle; its lock is no part of what they promise not to change. */
 static pthread_mutex_t *lock_of(const fp_assembly *a)
 {

@@ -49,6 +49,28 @@ static fp_status import_options(fp_storage_options *o, const fp_storage_options 
     return FILEPROC_OK;
 }
 
+/* A store behind a network is used through the decorator that repeats what fails for a while. */
+static fp_status open_with_driver(fp_storage *st, const char *uri, const fp_storage_options *o,
+                                  fp_error *err)
+{
+    const fp_storage_driver *drv = st->drv;
+    void *self = NULL, *wrapped = NULL;
+    fp_status rc = drv->open(st->ctx, uri, o, &self, err);
+
+    if (rc < 0)
+        return rc;
+    st->scheme = drv->scheme;
+    st->self = self;
+    if (!(drv->flags & FILEPROC_STORAGE_DRIVER_NETWORK))
+        return FILEPROC_OK;
+    rc = fpi_storage_retry_wrap(st->ctx, drv, self, o->max_attempts, &wrapped, err);
+    if (rc < 0)
+        return rc;
+    st->drv = &fpi_storage_retry_driver;
+    st->self = wrapped;
+    return FILEPROC_OK;
+}
+
 fp_status fp_storage_open(fp_context *ctx, const char *uri, const fp_storage_options *opts,
                           fp_storage **out, fp_error *err)
 {
@@ -74,7 +96,7 @@ fp_status fp_storage_open(fp_context *ctx, const char *uri, const fp_storage_opt
     if (!st->drv)
         return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "no storage driver for the scheme %s",
                              scheme);
-    rc = st->drv->open(ctx, uri, &o, &st->self, err);
+    rc = open_with_driver(st, uri, &o, err);
     if (rc < 0)
         return rc;
     *out = fpi_steal(&st);
@@ -186,7 +208,7 @@ fp_status fp_storage_remove(fp_storage *st, const char *key, fp_error *err)
 
 const char *fp_storage_scheme(const fp_storage *st)
 {
-    return st ? st->drv->scheme : "";
+    return st ? st->scheme : "";
 }
 
 fp_status fp_storage_discard(fp_storage *st, const char *id, fp_error *err)
@@ -197,4 +219,34 @@ fp_status fp_storage_discard(fp_storage *st, const char *id, fp_error *err)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "the store is NULL");
     rc = fpi_key_check_id(id, err);
     return rc < 0 ? rc : st->drv->discard(st->self, id, 0, err);
+}
+
+fp_status fp_storage_presign(fp_storage *st, const char *key, uint32_t method, uint32_t expires_s,
+                             fp_buf *url, fp_error *err)
+{
+    fp_status rc;
+
+    if (!st || !url || (method != FILEPROC_PRESIGN_GET && method != FILEPROC_PRESIGN_PUT) ||
+        expires_s < 1 || expires_s > FPI_PRESIGN_MAX_S)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "bad argument");
+    rc = fpi_key_check(key, err);
+    if (rc < 0)
+        return rc;
+    if (!st->drv->presign)
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "this store signs no addresses");
+    return st->drv->presign(st->self, key, method, expires_s, url, err);
+}
+
+fp_status fp_storage_reap(fp_storage *st, int64_t older_than_ms, uint64_t *count, fp_error *err)
+{
+    uint64_t removed = 0;
+    fp_status rc = FILEPROC_OK;
+
+    if (!st || older_than_ms < 0)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "bad argument");
+    if (st->drv->reap)
+        rc = st->drv->reap(st->self, older_than_ms, &removed, err);
+    if (rc == FILEPROC_OK && count)
+        *count = removed;
+    return rc;
 }

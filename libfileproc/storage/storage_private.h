@@ -16,19 +16,29 @@ FPI_DEFINE_CLEANUP(fp_part, fp_part_free)
 
 #define FPI_KEY_MAX 1024u
 #define FPI_KEY_SEGMENT_MAX 200u
+/** The longest life of a signed address: a week. */
+#define FPI_PRESIGN_MAX_S 604800u
 /** The largest size and offset: what off_t holds. */
 #define FPI_OBJECT_SIZE_MAX ((uint64_t)INT64_MAX)
 
 struct fp_storage {
     fp_context *ctx;
-    const fp_storage_driver *drv;
+    const fp_storage_driver *drv; /* the decorator, when there is one */
     void *self;
+    const char *scheme;
 };
 
 /** The drivers of this build, NULL behind the last. */
 extern const fp_storage_driver *const fpi_storage_drivers[];
 extern const fp_storage_driver fpi_storage_file_driver;
 extern const fp_storage_driver fpi_storage_mem_driver;
+extern const fp_storage_driver fpi_storage_s3_driver;
+/** The decorator around drivers behind a network; its self comes from fpi_storage_retry_wrap(). */
+extern const fp_storage_driver fpi_storage_retry_driver;
+
+/** Puts the decorator around an open store of a driver. Takes self on success. attempts: of each call, the first included. */
+fp_status fpi_storage_retry_wrap(fp_context *ctx, const fp_storage_driver *drv, void *self,
+                                 uint32_t attempts, void **out, fp_error *err);
 
 /** INVALID with key_invalid; NULL too. */
 fp_status fpi_key_check(const char *key, fp_error *err);

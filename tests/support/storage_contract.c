@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "storage_steps.h"
@@ -22,6 +23,21 @@ static int64_t world_clock(void *user_data)
     return w->now_ms;
 }
 
+static void open_store(storage_world *w)
+{
+    const fp_storage_options *options = w->driver->options ? w->driver->options() : NULL;
+    fp_error err = { 0 };
+
+    ck_status(fp_storage_open(w->ctx, w->uri, options, &w->st, &err), FILEPROC_OK, &err);
+}
+
+bool storage_world_time_is(const storage_world *w, int64_t told_ms, int64_t world_ms)
+{
+    int64_t off = told_ms - (int64_t)time(NULL) * 1000;
+
+    return w->driver->server_clock ? off > -60000 && off < 60000 : told_ms == world_ms;
+}
+
 void storage_world_open(storage_world *w, const storage_contract *driver)
 {
     fp_context_options o = FILEPROC_CONTEXT_OPTIONS_INIT;
@@ -32,7 +48,7 @@ void storage_world_open(storage_world *w, const storage_contract *driver)
     o.user_data = w;
     ck_status(fp_context_new(&o, &w->ctx, &err), FILEPROC_OK, &err);
     driver->fresh(w->uri);
-    ck_status(fp_storage_open(w->ctx, w->uri, NULL, &w->st, &err), FILEPROC_OK, &err);
+    open_store(w);
 }
 
 void storage_world_close(storage_world *w)
@@ -44,12 +60,10 @@ void storage_world_close(storage_world *w)
 
 void storage_world_restart(storage_world *w)
 {
-    fp_error err = { 0 };
-
     if (!w->driver->keeps)
         return;
     fp_storage_free(w->st);
-    ck_status(fp_storage_open(w->ctx, w->uri, NULL, &w->st, &err), FILEPROC_OK, &err);
+    open_store(w);
 }
 
 void run_threads(size_t count, void *(*fn)(void *), void *args, size_t size)
@@ -275,12 +289,12 @@ START_TEST(stat_tells_size_and_time_of_publication)
     must_put(w.st, "k", 1, 12345);
     ck_status(fp_storage_stat(w.st, "k", &info, &err), FILEPROC_OK, &err);
     ck_assert_uint_eq(info.size, 12345);
-    ck_assert_int_eq(info.modified_ms, 1700000000123);
+    ck_assert(storage_world_time_is(&w, info.modified_ms, 1700000000123));
     w.now_ms = 1700000999456;
     must_put(w.st, "k", 1, 0);
     ck_status(fp_storage_stat(w.st, "k", &info, &err), FILEPROC_OK, &err);
     ck_assert_uint_eq(info.size, 0);
-    ck_assert_int_eq(info.modified_ms, 1700000999456);
+    ck_assert(storage_world_time_is(&w, info.modified_ms, 1700000999456));
     storage_world_close(&w);
 }
 END_TEST
@@ -444,6 +458,8 @@ START_TEST(a_key_is_never_the_folder_of_another)
     fp_error err = { 0 };
     storage_world w;
 
+    if (drivers[_i].flat)
+        return;
     storage_world_open(&w, &drivers[_i]);
     must_put(w.st, "a/b/c", 1, 10);
     must_put(w.st, "f", 1, 10);
@@ -493,7 +509,7 @@ static const char *const listed[] = {
 #define LISTED (sizeof(listed) / sizeof(*listed))
 
 /* What a list with this prefix must give, `limit` at a time. */
-static void must_list(fp_storage *st, const char *prefix, size_t limit)
+static void must_list(const storage_world *w, const char *prefix, size_t limit)
 {
     fp_storage_list_page *page = NULL;
     char cursor[1025];
@@ -502,7 +518,7 @@ static void must_list(fp_storage *st, const char *prefix, size_t limit)
     fp_error err = { 0 };
 
     do {
-        ck_status(fp_storage_list(st, prefix, from, limit, &page, &err), FILEPROC_OK, &err);
+        ck_status(fp_storage_list(w->st, prefix, from, limit, &page, &err), FILEPROC_OK, &err);
         ck_assert_uint_le(page->count, limit);
         for (size_t i = 0; i < page->count; i++, next++) {
             while (next < LISTED && strncmp(listed[next], prefix, strlen(prefix)) != 0)
@@ -510,7 +526,7 @@ static void must_list(fp_storage *st, const char *prefix, size_t limit)
             ck_assert_uint_lt(next, LISTED);
             ck_assert_str_eq(page->names[i], listed[next]);
             ck_assert_uint_eq(page->sizes[i], next);
-            ck_assert_int_eq(page->modified_ms[i], 1700000000123);
+            ck_assert(storage_world_time_is(w, page->modified_ms[i], 1700000000123));
         }
         from = NULL;
         if (page->next) {
@@ -540,7 +556,7 @@ START_TEST(lists_are_in_byte_order_of_whole_keys)
     ck_assert_uint_eq(object_count(w.st), LISTED);
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
         for (size_t limit = 1; limit <= LISTED + 1; limit++)
-            must_list(w.st, prefixes[i], limit);
+            must_list(&w, prefixes[i], limit);
     storage_world_close(&w);
 }
 END_TEST

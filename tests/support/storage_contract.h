@@ -16,6 +16,9 @@ typedef struct storage_contract {
     void (*fresh)(char uri[128]);  /* writes the URI of an empty store */
     void (*gone)(const char *uri); /* removes what fresh() made; the store is closed */
     bool keeps;                    /* what is stored outlives the handle */
+    bool server_clock;             /* times are those of a server: about now, to the second */
+    bool flat;                     /* no folders: a key may begin with another one and '/' */
+    const fp_storage_options *(*options)(void); /* NULL = all defaults */
 } storage_contract;
 
 /* An open, empty store of one driver, with a clock that the test sets. */
@@ -26,6 +29,9 @@ typedef struct storage_world {
     int64_t now_ms;
     char uri[128];
 } storage_world;
+
+/* A time of publication that a store tells: the world's, or the server's. */
+bool storage_world_time_is(const storage_world *w, int64_t told_ms, int64_t world_ms);
 
 void storage_world_open(storage_world *w, const storage_contract *driver);
 void storage_world_close(storage_world *w);

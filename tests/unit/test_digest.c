@@ -202,7 +202,43 @@ START_TEST(damaged_states_are_refused)
 }
 END_TEST
 
-RUN_TESTS("digest", published_vectors_come_out, a_million_letters_come_out,
-          names_are_those_of_rfc_9530, asking_for_the_value_changes_nothing,
-          a_copy_goes_its_own_way, a_state_can_be_kept_and_taken_up_at_every_byte,
-          the_length_may_pass_4_gigabytes, damaged_states_are_refused)
+START_TEST(base64_is_that_of_rfc_4648)
+{
+    static const char *const words[][2] = { { "", "" },
+                                            { "f", "Zg==" },
+                                            { "fo", "Zm8=" },
+                                            { "foo", "Zm9v" },
+                                            { "foob", "Zm9vYg==" },
+                                            { "foobar", "Zm9vYmFy" },
+                                            { "\xFB\xFF\xFE", "+//+" } };
+    char out[16];
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+        fpi_base64((const unsigned char *)words[i][0], strlen(words[i][0]), out);
+        ck_assert_str_eq(out, words[i][1]);
+    }
+}
+END_TEST
+
+START_TEST(hmac_is_that_of_rfc_4231)
+{
+    static const char text[] = "Test Using Larger Than Block-Size Key - Hash Key First";
+    unsigned char key[131], out[FPI_DIGEST_MAX];
+    char hex[2 * FPI_DIGEST_MAX + 1];
+
+    fpi_hmac_sha256("Jefe", 4, "what do ya want for nothing?", 28, out);
+    fpi_hex(out, sizeof(out), hex);
+    ck_assert_str_eq(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    memset(key, 0xAA, sizeof(key));
+    fpi_hmac_sha256(key, sizeof(key), text, sizeof(text) - 1, out);
+    fpi_hex(out, sizeof(out), hex);
+    ck_assert_str_eq(hex, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+    fpi_hmac_sha256(out, 32, "x", 1, out); /* a key may be where the result goes */
+}
+END_TEST
+
+RUN_TESTS("digest", base64_is_that_of_rfc_4648, hmac_is_that_of_rfc_4231,
+          published_vectors_come_out, a_million_letters_come_out, names_are_those_of_rfc_9530,
+          asking_for_the_value_changes_nothing, a_copy_goes_its_own_way,
+          a_state_can_be_kept_and_taken_up_at_every_byte, the_length_may_pass_4_gigabytes,
+          damaged_states_are_refused)

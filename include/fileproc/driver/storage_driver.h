@@ -14,7 +14,9 @@ typedef fp_status (*fp_storage_list_fn)(void *user_data, const char *name, uint6
 /** A storage backend. Start from FILEPROC_STORAGE_DRIVER_INIT and designated initialisers. The core has
  *  validated keys, ids, ranges and pointers before it calls a slot, and every slot may be called
  *  from many threads at once, except on one part. `self` is what open gave. Slots return the codes
- *  that fileproc/storage.h lists for the call of the same name, and never retry. */
+ *  that fileproc/storage.h lists for the call of the same name, and never retry. With FILEPROC_STORAGE_DRIVER_NETWORK the
+ *  core repeats a call that has failed with FILEPROC_ERROR_RETRYABLE: with the same arguments, also part_write and
+ *  part_commit, which must not take twice what they have taken. */
 typedef struct fp_storage_driver {
     size_t struct_size; /**< Filled by FILEPROC_STORAGE_DRIVER_INIT. */
     const char *scheme; /**< Filled by FILEPROC_STORAGE_DRIVER_INIT. */
@@ -72,7 +74,21 @@ typedef struct fp_storage_driver {
     /** Required. As list, over the ids of assemblies. */
     fp_status (*list_staged)(void *self, const char *after, size_t limit, fp_storage_list_fn fn,
                              void *user_data, uint32_t flags, fp_error *err);
+
+    uint64_t flags; /**< 0 or FILEPROC_STORAGE_DRIVER_NETWORK. */
+    /** Optional; NULL ignores the key. As fp_assembly_set_key(). */
+    fp_status (*assembly_set_key)(void *self, void *assembly, const char *key, fp_error *err);
+    /** Optional; NULL answers NOTSUP. As fp_storage_presign(). */
+    fp_status (*presign)(void *self, const char *key, uint32_t method, uint32_t expires_s, fp_buf *url,
+                         fp_error *err);
+    /** Optional; NULL answers NOTSUP. As fp_assembly_presign(). */
+    fp_status (*assembly_presign)(void *self, void *assembly, uint64_t offset, uint32_t expires_s,
+                                  fp_buf *url, fp_error *err);
+    /** Optional; NULL has nothing to remove. As fp_storage_reap(); count is never NULL. */
+    fp_status (*reap)(void *self, int64_t older_than_ms, uint64_t *count, fp_error *err);
 } fp_storage_driver;
+/** fp_storage_driver.flags: calls can fail for a while, and are repeated. */
+#define FILEPROC_STORAGE_DRIVER_NETWORK 1u
 /** The first two members; designated initialisers for the slots follow. */
 #define FILEPROC_STORAGE_DRIVER_INIT(name) .struct_size = sizeof(fp_storage_driver), .scheme = (name)
 

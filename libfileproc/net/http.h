@@ -1,0 +1,79 @@
+/* Owns: HTTP requests of the library to other servers: one at a time per thread, over connections that are kept.
+ * Must not know: any service; signing, retrying and reading what a service answers are its users'. */
+#ifndef FPI_HTTP_H
+#define FPI_HTTP_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "core/buf_private.h"
+
+/** A client: connections that are idle, and limits. Shared. */
+typedef struct fpi_http fpi_http;
+
+typedef struct fpi_http_options {
+    uint32_t connect_timeout_ms;
+    uint32_t
+        stall_timeout_ms; /* a transfer that moves less than a byte per second for so long has failed */
+    uint32_t idle_max; /* connections kept for later */
+} fpi_http_options;
+
+fp_status fpi_http_new(fp_context *ctx, const fpi_http_options *o, fpi_http **out, fp_error *err);
+/** No request may be under way. */
+void fpi_http_free(fpi_http *http);
+FPI_DEFINE_CLEANUP(fpi_http, fpi_http_free)
+
+typedef struct fpi_http_piece {
+    const void *data;
+    size_t size;
+} fpi_http_piece;
+
+/** What fpi_http_request.on_body answers when it has what it wanted: the rest is not fetched. */
+#define FPI_HTTP_ENOUGH 1
+/** How much of an answer that is no success is kept for its reader. */
+#define FPI_HTTP_ERROR_MAX ((size_t)64 * 1024)
+
+/** Start from zeros. All pointers are borrowed for the call. The body is sent from pieces, or drawn from pull; it is
+ *  body_size bytes long either way. */
+typedef struct fpi_http_request {
+    const char *method;
+    const char *url;            /* http or https; never shown in errors, since it may be signed */
+    const char *what;           /* how errors call it: no secret, no signature */
+    const char *const *headers; /* "Name: value"; "Name:" leaves out one of curl's own */
+    size_t header_count;
+    const fpi_http_piece *pieces;
+    size_t piece_count;
+    fp_status (*pull)(void *user_data, void *buf, size_t cap, size_t *got, fp_error *err);
+    uint64_t body_size;
+    bool has_body;
+    /* The answer. on_header and on_body may be NULL; on_body gets only bodies of successes (2xx). */
+    void (*on_header)(void *user_data, const char *name, size_t name_size, const char *value,
+                      size_t value_size);
+    fp_status (*on_body)(void *user_data, int status, const void *data, size_t size, fp_error *err);
+    void *user_data;
+    const atomic_bool *cancel; /* the request ends soon after it becomes true; NULL = never */
+} fpi_http_request;
+
+typedef struct fpi_http_answer {
+    int status;
+    int64_t content_length;  /* -1 = not told */
+    int64_t date_ms;         /* of the server's clock; 0 = not told */
+    uint32_t retry_after_ms; /* 0 = not told */
+    fp_buf error_body;       /* of an answer that is no success, cut at FPI_HTTP_ERROR_MAX */
+} fpi_http_answer;
+
+void fpi_http_answer_dispose(fpi_http_answer *answer);
+FPI_DEFINE_DISPOSE(fpi_http_answer, fpi_http_answer_dispose)
+
+/**
+ * One request and its answer, whatever its status: OK means that a whole answer came. Redirects are answers, too. Errors have the
+ * domain "curl", RETRYABLE when the same request may succeed later: BUSY when nobody is there, TIMEOUT, CANCELLED, PROTOCOL, IO;
+ * or they are what pull or on_body gave. answer is to be disposed in any case.
+ */
+fp_status fpi_http_send(fpi_http *http, const fpi_http_request *rq, fpi_http_answer *answer,
+                        fp_error *err);
+
+/** A date of HTTP ("Tue, 15 Nov 1994 08:12:31 GMT") in milliseconds; false when it is none. */
+bool fpi_http_date(const char *text, size_t size, int64_t *ms);
+
+#endif
