@@ -14,8 +14,12 @@ struct fp_pipelines {
     char *helper_path;
     char *temporary_folder;
     fpi_operations ops;
-    json_t *definitions; /* array of completed definitions; those of the options come first */
-    size_t own_count;    /* how many of them are the options' */
+    /* Array of completed definitions; those of the options come first. Once open, threads only look at it and take no
+     * references: jansson's counts are not made for being shared. What is handed out are the texts below. */
+    json_t *definitions;
+    size_t own_count;  /* how many of them are the options' */
+    char **resolved;   /* each of them as a job keeps it */
+    char *description; /* of everything */
 };
 
 FPI_DEFINE_CLEANUP(fp_pipelines, fp_pipelines_free)

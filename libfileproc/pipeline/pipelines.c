@@ -57,15 +57,17 @@ static fp_status copy_path(const fp_context *ctx, const char *name, const char *
     return *out ? FILEPROC_OK : fpi_no_memory(err);
 }
 
-static json_t *find_definition(const fp_pipelines *pls, const char *name)
+static bool find_definition(const fp_pipelines *pls, const char *name, size_t *place)
 {
-    json_t *one;
+    const json_t *one;
     size_t i;
 
     json_array_foreach(pls->definitions, i, one)
-        if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0)
-            return one;
-    return NULL;
+        if (strcmp(json_string_value(json_object_get(one, "name")), name) == 0) {
+            *place = i;
+            return true;
+        }
+    return false;
 }
 
 static fp_status add_definition(fp_pipelines *pls, const json_t *given, const fpi_place *place,
@@ -74,12 +76,13 @@ static fp_status add_definition(fp_pipelines *pls, const json_t *given, const fp
     fpi_place name_place = fpi_place_member(place, "name");
     FPI_CLEANUP(json_t) whole = NULL;
     const char *name;
+    size_t known;
     fp_status rc = fpi_definition_complete(&pls->ops, given, false, place, &whole, err);
 
     if (rc < 0)
         return rc;
     name = json_string_value(json_object_get(whole, "name"));
-    if (find_definition(pls, name))
+    if (find_definition(pls, name, &known))
         return own ? fpi_place_error(err, FILEPROC_REASON_PIPELINE_INVALID, &name_place,
                                      "\"%s\" is there already", name)
                    : FILEPROC_OK; /* the options replace what is built in */
@@ -113,6 +116,62 @@ static fp_status add_definitions(fp_pipelines *pls, const char *text, bool own, 
     return FILEPROC_OK;
 }
 
+/* As a job keeps it: for which types it is a default doesn't matter any more. */
+static fp_status append_resolved(fp_pipelines *pls, const json_t *definition, fp_buf *out,
+                                 fp_error *err)
+{
+    FPI_CLEANUP(json_t) resolved = json_object();
+    fp_status rc;
+
+    rc = fpi_json_set(resolved, "name", json_incref(json_object_get(definition, "name")), err);
+    if (rc == FILEPROC_OK)
+        rc =
+            fpi_json_set(resolved, "steps", json_incref(json_object_get(definition, "steps")), err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_json_dump(pls->ctx, resolved, out, err);
+    return rc;
+}
+
+static fp_status write_resolved(fp_pipelines *pls, fp_error *err)
+{
+    const json_t *one;
+    size_t i;
+
+    pls->resolved =
+        fpi_calloc(&pls->ctx->a, json_array_size(pls->definitions) + 1, sizeof(*pls->resolved));
+    if (!pls->resolved)
+        return fpi_no_memory(err);
+    json_array_foreach(pls->definitions, i, one) {
+        fp_buf text = FILEPROC_BUF_INIT;
+        fp_status rc = append_resolved(pls, one, &text, err);
+
+        if (rc < 0) {
+            fp_buf_dispose(&text); /* it may have grown before */
+            return rc;
+        }
+        pls->resolved[i] = text.data;
+    }
+    return FILEPROC_OK;
+}
+
+static fp_status write_description(fp_pipelines *pls, fp_error *err)
+{
+    FPI_CLEANUP(json_t) whole = json_object();
+    FPI_CLEANUP(json_t) operations = json_array();
+    fp_status rc;
+
+    for (size_t i = 0; i < pls->ops.count; i++)
+        if (json_array_append_new(operations, fpi_operation_describe(&pls->ops.items[i])) != 0)
+            return fpi_no_memory(err);
+    rc = fpi_json_set(whole, "operations", fpi_steal(&operations), err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_json_set(whole, "pipelines", json_incref(pls->definitions), err);
+    if (rc < 0)
+        return rc;
+    pls->description = fpi_json_text(pls->ctx, whole);
+    return pls->description ? FILEPROC_OK : fpi_no_memory(err);
+}
+
 /* What can be left half done: fp_pipelines_free() takes care of that. */
 static fp_status fill(fp_pipelines *pls, const char *definitions, fp_error *err)
 {
@@ -133,6 +192,10 @@ static fp_status fill(fp_pipelines *pls, const char *definitions, fp_error *err)
     pls->own_count = json_array_size(pls->definitions);
     if (rc == FILEPROC_OK)
         rc = add_definitions(pls, fpi_builtin_pipelines, false, err);
+    if (rc == FILEPROC_OK)
+        rc = write_resolved(pls, err);
+    if (rc == FILEPROC_OK)
+        rc = write_description(pls, err);
     return rc;
 }
 
@@ -168,6 +231,10 @@ void fp_pipelines_free(fp_pipelines *pls)
 {
     if (!pls)
         return;
+    for (size_t i = 0; pls->resolved && i < json_array_size(pls->definitions); i++)
+        fpi_free(&pls->ctx->a, pls->resolved[i]);
+    fpi_free(&pls->ctx->a, pls->resolved);
+    fpi_free(&pls->ctx->a, pls->description);
     json_decref(pls->definitions);
     fpi_operations_dispose(&pls->ops);
     fpi_free(&pls->ctx->a, pls->helper_path);
@@ -191,60 +258,36 @@ static fpi_media_match accepts(const json_t *definition, const char *type)
 }
 
 /* The closest fit among definitions [from, to), the first of equals; only one whose operations all take the type. */
-static json_t *best_default(const fp_pipelines *pls, const char *type, size_t from, size_t to)
+static bool best_default(const fp_pipelines *pls, const char *type, size_t from, size_t to,
+                         size_t *place)
 {
     fpi_media_match best = FPI_MEDIA_MATCH_NONE;
-    json_t *found = NULL;
     size_t step;
 
     for (size_t i = from; i < to; i++) {
-        json_t *one = json_array_get(pls->definitions, i);
+        const json_t *one = json_array_get(pls->definitions, i);
         fpi_media_match match = accepts(one, type);
 
         if (match > best && !fpi_definition_refuses(&pls->ops, one, type, &step)) {
             best = match;
-            found = one;
+            *place = i;
         }
     }
-    return found;
+    return best > FPI_MEDIA_MATCH_NONE;
 }
 
-static json_t *find_default(const fp_pipelines *pls, const char *type)
+static bool find_default(const fp_pipelines *pls, const char *type, size_t *place)
 {
-    json_t *own = best_default(pls, type, 0, pls->own_count);
-
-    return own ? own : best_default(pls, type, pls->own_count, json_array_size(pls->definitions));
+    return best_default(pls, type, 0, pls->own_count, place) ||
+           best_default(pls, type, pls->own_count, json_array_size(pls->definitions), place);
 }
 
-static fp_status parse_inline(fp_pipelines *pls, const char *text, json_t **out, fp_error *err)
-{
-    const fpi_place root = FPI_PLACE_ROOT;
-    FPI_CLEANUP(json_t) given = NULL;
-    fp_status rc = fpi_definition_parse(text, FPI_DEFINITION_TEXT_MAX, "pipeline", &given, err);
-
-    return rc < 0 ? rc : fpi_definition_complete(&pls->ops, given, true, &root, out, err);
-}
-
-/* *out is a new reference. */
-static fp_status find_or_parse(fp_pipelines *pls, const char *pipeline, json_t **out, fp_error *err)
-{
-    json_t *known;
-
-    if (pipeline[strspn(pipeline, " \t\r\n")] == '{')
-        return parse_inline(pls, pipeline, out, err);
-    known = find_definition(pls, pipeline);
-    if (!known)
-        return fp_error_reasonf(err, FILEPROC_ERR_NOTFOUND, FILEPROC_REASON_PIPELINE_UNKNOWN,
-                                "there is no pipeline \"%.64s\"", pipeline);
-    *out = json_incref(known);
-    return FILEPROC_OK;
-}
-
-static fp_status check_type(fp_pipelines *pls, const json_t *definition, const char *type,
+static fp_status check_type(const fp_pipelines *pls, const json_t *definition, const char *type,
                             fp_error *err)
 {
     size_t step;
-    const fpi_operation *op = fpi_definition_refuses(&pls->ops, definition, type, &step);
+    const fpi_operation *op =
+        *type ? fpi_definition_refuses(&pls->ops, definition, type, &step) : NULL;
 
     if (!op)
         return FILEPROC_OK;
@@ -252,60 +295,59 @@ static fp_status check_type(fp_pipelines *pls, const json_t *definition, const c
                             "steps[%zu]: %s does not take %.80s", step, op->name, type);
 }
 
-/* As a job keeps it: for which types it is a default doesn't matter any more. */
-static fp_status append_resolved(fp_pipelines *pls, const json_t *definition, fp_buf *out,
-                                 fp_error *err)
+static fp_status resolve_inline(fp_pipelines *pls, const char *text, const char *type, fp_buf *out,
+                                fp_error *err)
 {
-    FPI_CLEANUP(json_t) resolved = json_object();
-    fp_status rc;
+    const fpi_place root = FPI_PLACE_ROOT;
+    FPI_CLEANUP(json_t) given = NULL;
+    FPI_CLEANUP(json_t) whole = NULL;
+    fp_status rc = fpi_definition_parse(text, FPI_DEFINITION_TEXT_MAX, "pipeline", &given, err);
 
-    rc = fpi_json_set(resolved, "name", json_incref(json_object_get(definition, "name")), err);
     if (rc == FILEPROC_OK)
-        rc =
-            fpi_json_set(resolved, "steps", json_incref(json_object_get(definition, "steps")), err);
+        rc = fpi_definition_complete(&pls->ops, given, true, &root, &whole, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_json_dump(pls->ctx, resolved, out, err);
+        rc = check_type(pls, whole, type, err);
+    if (rc == FILEPROC_OK)
+        rc = append_resolved(pls, whole, out, err);
     return rc;
+}
+
+static fp_status resolve_name(fp_pipelines *pls, const char *name, const char *type, fp_buf *out,
+                              fp_error *err)
+{
+    fp_status rc;
+    size_t place;
+
+    if (!find_definition(pls, name, &place))
+        return fp_error_reasonf(err, FILEPROC_ERR_NOTFOUND, FILEPROC_REASON_PIPELINE_UNKNOWN,
+                                "there is no pipeline \"%.64s\"", name);
+    rc = check_type(pls, json_array_get(pls->definitions, place), type, err);
+    return rc < 0 ? rc : fpi_buf_text(pls->ctx, out, pls->resolved[place], err);
 }
 
 fp_status fp_pipelines_resolve(fp_pipelines *pls, const char *pipeline, const char *mime_type,
                                fp_buf *out, fp_error *err)
 {
-    FPI_CLEANUP(json_t) definition = NULL;
     char type[FPI_MEDIA_TYPE_SIZE] = "";
-    fp_status rc = FILEPROC_OK;
+    size_t place;
 
     if (!pls || !out || (!pipeline && !mime_type))
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
     if (mime_type && !fpi_media_type_normalise(mime_type, type))
         return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_MEDIA_UNSUPPORTED,
                                 "\"%.80s\" is no media type", mime_type);
-    if (pipeline)
-        rc = find_or_parse(pls, pipeline, &definition, err);
-    else
-        definition = json_incref(find_default(pls, type));
-    if (rc == FILEPROC_OK && definition && mime_type)
-        rc = check_type(pls, definition, type, err);
-    if (rc == FILEPROC_OK && definition)
-        rc = append_resolved(pls, definition, out, err);
-    return rc;
+    if (!pipeline)
+        return find_default(pls, type, &place)
+                   ? fpi_buf_text(pls->ctx, out, pls->resolved[place], err)
+                   : FILEPROC_OK;
+    if (pipeline[strspn(pipeline, " \t\r\n")] == '{')
+        return resolve_inline(pls, pipeline, type, out, err);
+    return resolve_name(pls, pipeline, type, out, err);
 }
 
 fp_status fp_pipelines_describe(fp_pipelines *pls, fp_buf *out, fp_error *err)
 {
-    FPI_CLEANUP(json_t) whole = json_object();
-    FPI_CLEANUP(json_t) operations = json_array();
-    fp_status rc;
-
     if (!pls || !out)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
-    for (size_t i = 0; i < pls->ops.count; i++)
-        if (json_array_append_new(operations, fpi_operation_describe(&pls->ops.items[i])) != 0)
-            return fpi_no_memory(err);
-    rc = fpi_json_set(whole, "operations", fpi_steal(&operations), err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_json_set(whole, "pipelines", json_incref(pls->definitions), err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_json_dump(pls->ctx, whole, out, err);
-    return rc;
+    return fpi_buf_text(pls->ctx, out, pls->description, err);
 }

@@ -1,4 +1,5 @@
 /* Owns: the tests of pipeline/pipelines.c, operation.c, definition.c and pipeline_builtin.c. */
+#include <pthread.h>
 #include <string.h>
 
 #include <fileproc/driver/operation_driver.h>
@@ -564,6 +565,40 @@ START_TEST(open_resolve_and_describe_survive_every_allocation_failure)
 }
 END_TEST
 
+enum { THREADS = 4, ROUNDS = 200 };
+
+static void *resolve_all_day(void *pls)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        fp_buf out = FILEPROC_BUF_INIT;
+
+        ck_assert_int_eq(fp_pipelines_resolve(pls, NULL, "image/png", &out, NULL), FILEPROC_OK);
+        ck_assert_int_eq(fp_pipelines_resolve(pls, "image", "image/png", &out, NULL), FILEPROC_OK);
+        ck_assert_int_eq(fp_pipelines_resolve(pls, "{\"steps\":[{\"operation\":\"pdf.text\"}]}",
+                                              NULL, &out, NULL),
+                         FILEPROC_OK);
+        if (i % 50 == 0)
+            ck_assert_int_eq(fp_pipelines_describe(pls, &out, NULL), FILEPROC_OK);
+        fp_buf_dispose(&out);
+    }
+    return NULL;
+}
+
+/* Under ThreadSanitizer: threads share no count of references. */
+START_TEST(many_threads_resolve_at_once)
+{
+    pthread_t threads[THREADS];
+    fixture f;
+
+    begin(&f, NULL, NULL);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, resolve_all_day, f.pls), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    end(&f);
+}
+END_TEST
+
 RUN_TESTS("pipelines", photos_get_facts_a_thumb_and_a_preview_by_default,
           each_kind_of_file_has_its_default, resolving_a_resolved_pipeline_changes_nothing,
           inline_pipelines_are_completed, wrong_pipelines_are_refused_with_the_place,
@@ -575,4 +610,4 @@ RUN_TESTS("pipelines", photos_get_facts_a_thumb_and_a_preview_by_default,
           operations_whose_parameters_are_no_object_are_not_added,
           describe_lists_operations_sorted_and_pipelines, wrong_arguments_answer_invalid,
           options_of_an_older_caller_keep_our_defaults,
-          open_resolve_and_describe_survive_every_allocation_failure)
+          open_resolve_and_describe_survive_every_allocation_failure, many_threads_resolve_at_once)
