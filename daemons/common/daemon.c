@@ -132,6 +132,14 @@ static fp_status out_of_memory(fp_error *err)
     return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
 }
 
+/* Which names are ours is only known on loopback, or when we are told. */
+static const char *allowed_hosts(const running *r)
+{
+    const char *given = fp_config_string(r->config, "FILEPROC_ALLOWED_HOSTS");
+
+    return *given || fpd_is_loopback(fp_config_string(r->config, "FILEPROC_LISTEN")) ? given : NULL;
+}
+
 static fp_status make_parts(running *r, fp_error *err)
 {
     r->health = fpd_health_new(&r->app, worker_count(r) > 0);
@@ -143,8 +151,9 @@ static fp_status make_parts(running *r, fp_error *err)
         !r->what->add_routes(&r->router, &r->app))
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "there are more routes than the router holds");
-    r->dispatcher = fpd_dispatcher_new(&r->router, r->app.metrics,
-                                       fp_config_string(r->config, "FILEPROC_CORS_ORIGINS"));
+    r->dispatcher =
+        fpd_dispatcher_new(&r->router, r->app.metrics,
+                           fp_config_string(r->config, "FILEPROC_CORS_ORIGINS"), allowed_hosts(r));
     if (!r->dispatcher)
         return out_of_memory(err);
     r->health_state.dispatcher = r->dispatcher;

@@ -11,6 +11,7 @@
 #include "body.h"
 #include "clock.h"
 #include "cors.h"
+#include "host.h"
 #include "http_status.h"
 #include "problem.h"
 #include "reply.h"
@@ -24,7 +25,7 @@ static const double seconds[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 
 struct fpd_dispatcher {
     const fpd_router *router;
-    const char *cors_origins;
+    const char *cors_origins, *hosts;
     fpd_metric *requests, *durations, *received, *sent;
     const char *patterns[FPD_ROUTES_MAX + 1]; /* each once; the last is no_route */
     size_t pattern_count;
@@ -104,7 +105,7 @@ static bool add_metrics(fpd_dispatcher *d, fpd_metrics *metrics)
 }
 
 fpd_dispatcher *fpd_dispatcher_new(const fpd_router *router, fpd_metrics *metrics,
-                                   const char *cors_origins)
+                                   const char *cors_origins, const char *hosts)
 {
     fpd_dispatcher *d = calloc(1, sizeof(*d));
     pthread_condattr_t attr;
@@ -113,6 +114,7 @@ fpd_dispatcher *fpd_dispatcher_new(const fpd_router *router, fpd_metrics *metric
         return NULL;
     d->router = router;
     d->cors_origins = cors_origins;
+    d->hosts = hosts;
     pthread_mutex_init(&d->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -176,15 +178,26 @@ static void answer_unrouted(fpd_request *rq, fpd_router_result result, const cha
     }
 }
 
+/* HTTP/1.0 may do without Host; a browser never does. */
+static bool is_for_us(const fpd_dispatcher *d, const fpd_request *rq)
+{
+    const char *host = fpd_request_header(rq, "Host");
+
+    return !d->hosts || !host || fpd_host_allowed(d->hosts, host);
+}
+
 static void serve(fpd_dispatcher *d, fpd_request *rq)
 {
     char allow[128];
     void *user_data = NULL;
     fpd_router_result result = fpd_router_find(d->router, rq, &user_data, allow, sizeof(allow));
+    bool always = result == FPD_ROUTER_FOUND && (rq->route->flags & FPD_ROUTE_ALWAYS);
 
     rq->origin = fpd_cors_allow(d->cors_origins, fpd_request_header(rq, "Origin"));
-    if (atomic_load(&d->draining) &&
-        (result != FPD_ROUTER_FOUND || !(rq->route->flags & FPD_ROUTE_ALWAYS))) {
+    if (!always && !is_for_us(d, rq)) {
+        fpd_problem(rq, 421, "host_not_allowed",
+                    "The server does not answer to this Host; FILEPROC_ALLOWED_HOSTS can add it.");
+    } else if (!always && atomic_load(&d->draining)) {
         rq->close = true;
         fpd_problem(rq, 503, "draining", "The server is about to stop.");
     } else if (result == FPD_ROUTER_FOUND) {

@@ -8,10 +8,10 @@
 
 typedef struct fpd_dispatcher fpd_dispatcher;
 
-/** All arguments are borrowed and must outlive it. The router is complete. cors_origins as fpd_cors_allow() wants it.
- *  NULL when out of memory. */
+/** All arguments are borrowed and must outlive it. The router is complete. cors_origins as fpd_cors_allow() wants it,
+ *  hosts as fpd_host_allowed(); with NULL any Host will do. NULL when out of memory. */
 fpd_dispatcher *fpd_dispatcher_new(const fpd_router *router, fpd_metrics *metrics,
-                                   const char *cors_origins);
+                                   const char *cors_origins, const char *hosts);
 void fpd_dispatcher_free(fpd_dispatcher *d);
 FPD_DEFINE_CLEANUP(fpd_dispatcher, fpd_dispatcher_free)
 

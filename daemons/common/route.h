@@ -10,7 +10,7 @@ typedef void (*fpd_handler)(fpd_request *rq, void *user_data);
 
 /** FPD_ROUTE_*: ways in which a route differs from the others. */
 enum {
-    FPD_ROUTE_ALWAYS = 1, /* answers also while the server drains */
+    FPD_ROUTE_ALWAYS = 1, /* answers also while the server drains, and under any name */
     FPD_ROUTE_QUIET = 2   /* asked every few seconds by machines: logged at debug level */
 };
 

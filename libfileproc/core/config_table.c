@@ -29,6 +29,9 @@ static const fpi_setting rows[] = {
       "How long a client may pause within a request." },
     { "FILEPROC_DRAIN_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_SERVER, "30s", 0, HOUR, NULL,
       "How long requests in progress may take to end after SIGTERM." },
+    { "FILEPROC_ALLOWED_HOSTS", FPI_SETTING_LIST, FPI_GROUP_SERVER, "", 0, 256, NULL,
+      "Names under which clients and proxies may address the server, beside localhost; * is any. Checked on loopback, "
+      "or when given." },
     { "FILEPROC_CORS_ORIGINS", FPI_SETTING_LIST, FPI_GROUP_SERVER, "", 0, 256, NULL,
       "Origins whose pages may call the API, such as https://app.example.com. Empty: none." },
     { "FILEPROC_MAX_WATCHERS", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "32", 0, 4096, NULL,

@@ -98,7 +98,7 @@ START_TEST(a_dispatcher_survives_every_allocation_failure)
     ck_assert(fpd_router_add(&router, &route, 1, NULL));
     EACH_ALLOCATION_FAILS({
         fpd_metrics *m = fpd_metrics_new();
-        fpd_dispatcher *d = m ? fpd_dispatcher_new(&router, m, "") : NULL;
+        fpd_dispatcher *d = m ? fpd_dispatcher_new(&router, m, "", NULL) : NULL;
 
         stop_failing();
         ck_assert((d == NULL) == failed);
@@ -129,7 +129,7 @@ START_TEST(a_request_survives_every_allocation_failure)
     fpd_dispatcher *d;
 
     ck_assert(fpd_router_add(&router, &route, 1, NULL));
-    d = fpd_dispatcher_new(&router, m, "");
+    d = fpd_dispatcher_new(&router, m, "", NULL);
     fpd_log_set_level(FILEPROC_LOG_ERROR + 1);
     EACH_ALLOCATION_FAILS({
         void *upgrade = NULL;

@@ -66,7 +66,7 @@ static void set_up(void)
     router.count = 0;
     ck_assert(fpd_router_add(&router, routes, sizeof(routes) / sizeof(*routes), &mark));
     metrics = fpd_metrics_new();
-    dispatcher = fpd_dispatcher_new(&router, metrics, "https://app.example");
+    dispatcher = fpd_dispatcher_new(&router, metrics, "https://app.example", "files.example");
     ck_assert_ptr_nonnull(dispatcher);
 }
 
@@ -211,6 +211,37 @@ START_TEST(only_listed_pages_get_cors_headers)
 }
 END_TEST
 
+/* The status of GET with this Host; NULL = HTTP/1.0 without. */
+static int status_for(const char *path, const char *host)
+{
+    void *upgraded = NULL;
+    fake_http f;
+    int status;
+
+    fake_init(&f, "GET", path, "");
+    if (host)
+        f.head.headers[0].value = host;
+    else
+        f.head = (fpd_head){ .method = "GET", .target = path, .version = "1.0" };
+    status = fpd_dispatch(dispatcher, &f.head, &f.wire, &f.scratch, &upgraded);
+    ck_assert(status != 421 || fake_sent(&f, "\"code\":\"host_not_allowed\""));
+    fake_dispose(&f);
+    return status;
+}
+
+START_TEST(only_our_own_names_are_answered)
+{
+    set_up();
+    ck_assert_int_eq(status_for("/hello", "evil.example"), 421);
+    ck_assert_int_eq(status_for("/nowhere", "evil.example"), 421);
+    ck_assert_int_eq(status_for("/socket", "evil.example"), 421);
+    ck_assert_int_eq(status_for("/hello", "files.example:8000"), 200);
+    ck_assert_int_eq(status_for("/hello", NULL), 200);
+    ck_assert_int_eq(status_for("/livez", "evil.example"), 200);
+    tear_down();
+}
+END_TEST
+
 START_TEST(an_upgrade_goes_to_the_server_unanswered)
 {
     void *upgraded = NULL;
@@ -281,6 +312,7 @@ END_TEST
 RUN_TESTS("dispatch", requests_reach_their_route_and_are_counted, what_has_no_route_is_answered,
           bad_framing_ends_the_connection, a_refused_body_is_drained_and_the_connection_closed,
           a_handler_that_says_nothing_is_a_500, a_reply_shorter_than_promised_ends_the_connection,
-          only_listed_pages_get_cors_headers, an_upgrade_goes_to_the_server_unanswered,
+          only_listed_pages_get_cors_headers, only_our_own_names_are_answered,
+          an_upgrade_goes_to_the_server_unanswered,
           draining_refuses_new_requests_and_waits_for_old_ones,
           what_the_server_refused_is_a_problem_too)

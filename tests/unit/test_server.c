@@ -18,7 +18,7 @@ static fpd_router router;
 static void try_start(const fpd_server_options *o, fp_error *err)
 {
     fpd_metrics *metrics = fpd_metrics_new();
-    fpd_dispatcher *dispatcher = fpd_dispatcher_new(&router, metrics, "");
+    fpd_dispatcher *dispatcher = fpd_dispatcher_new(&router, metrics, "", NULL);
     fpd_server *server = fpd_server_start(o, dispatcher, err);
 
     if (server)
