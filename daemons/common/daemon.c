@@ -113,6 +113,9 @@ static void prepare_process(void)
     }
 }
 
+/* What may be open at once. A connection that is served may bring an upload's two files; other uploads stay open for a while. */
+enum { FILES_CONNECTION = 3, FILES_JOB = 8, FILES_UPLOADS = 2 * 128, FILES_REST = 64 };
+
 static size_t worker_count(const running *r)
 {
     int64_t wanted = fp_config_int(r->config, "FILEPROC_WORKERS");
@@ -126,6 +129,23 @@ static size_t worker_count(const running *r)
 }
 
 /* ---- start ---- */
+
+/* Without a descriptor left no connection could even be told so. */
+static fp_status check_files(const running *r, fp_error *err)
+{
+    int64_t threads = fp_config_int(r->config, "FILEPROC_HTTP_THREADS");
+    uint64_t least = FILES_CONNECTION * (uint64_t)threads + FILES_JOB * worker_count(r) +
+                     FPD_CONNECTIONS_QUEUED + FILES_UPLOADS + FILES_REST;
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur >= least)
+        return FILEPROC_OK;
+    return fp_error_setf(
+        err, FILEPROC_ERR_IO,
+        "the limit of open files is %llu, and %lld connections and %zu jobs at once take at least %llu",
+        (unsigned long long)files.rlim_cur, (long long)threads, worker_count(r),
+        (unsigned long long)least);
+}
 
 static fp_status out_of_memory(fp_error *err)
 {
@@ -193,8 +213,10 @@ static fp_status start_server(running *r, fp_error *err)
 /* Workers come last: a port that is taken shall not cost a job an attempt. All metrics exist before the server reads them. */
 static fp_status start(running *r, fp_error *err)
 {
-    fp_status rc = fpd_app_open(&r->app, r->ctx, r->config, r->what->name, err);
+    fp_status rc = check_files(r, err);
 
+    if (rc == FILEPROC_OK)
+        rc = fpd_app_open(&r->app, r->ctx, r->config, r->what->name, err);
     if (rc < 0)
         return rc;
     r->app_open = true;

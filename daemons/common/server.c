@@ -20,6 +20,8 @@
 #define HEAD_MAX_TEXT "16384"
 #define HEAD_BUFFER 32768
 #define HEAD_BUFFER_TEXT "32768"
+#define TEXT_OF(number) #number
+#define TEXT(macro) TEXT_OF(macro)
 /* Replies are put together in a buffer of this size at the most; larger bodies are sent from where they are. */
 #define SCRATCH_MAX (256u * 1024u)
 /* How long a silent WebSocket is left alone before it is asked for a sign of life; after six without an answer it ends. */
@@ -313,7 +315,7 @@ static struct mg_context *start_civetweb(fpd_server *server, const fpd_server_op
         "listen_backlog",
         "1024",
         "connection_queue",
-        "128",
+        TEXT(FPD_CONNECTIONS_QUEUED),
         "websocket_timeout_ms",
         WEBSOCKET_PING_TEXT,
         "enable_websocket_ping_pong",

@@ -7,6 +7,9 @@
 
 #include "dispatch.h"
 
+/** Connections that may wait for a thread. */
+#define FPD_CONNECTIONS_QUEUED 128
+
 typedef struct fpd_server fpd_server;
 
 typedef struct fpd_server_options {

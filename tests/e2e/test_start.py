@@ -1,12 +1,14 @@
 """Owns: starting fileprocd: its commands, and every wrong start with one clear line and the right exit status."""
 
+import contextlib
 import json
+import socket
 import subprocess
 import time
 
 import pytest
 
-from api import get, upload, wait_until
+from api import get, initiate, send_chunk, upload, wait_for_job, wait_until
 from daemon_process import HELPER, PROGRAM, Daemon, environment, free_port
 
 
@@ -92,6 +94,27 @@ def test_a_second_daemon_on_the_same_folder_is_refused(daemon):
 def test_a_port_that_is_taken_is_named(daemon, tmp_path):
     line = refused(1, "--data", tmp_path / "other", "--port", daemon.port)
     assert str(daemon.port) in line
+
+
+def limited(descriptors):
+    return ["prlimit", f"--nofile={descriptors}:{descriptors}"]
+
+
+def test_too_few_descriptors_stop_the_start_and_enough_are_enough(tmp_path):
+    """Each connection, queued or served, job and open upload takes some; without any left nobody would be answered."""
+    done = subprocess.run([*limited(64), PROGRAM, "--data", tmp_path / "data", "--port", str(free_port())], capture_output=True, text=True,
+                          timeout=20, env=environment(), check=False)
+    assert done.returncode == 1 and "open files is 64" in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
+    least = int(done.stderr.split("at least ")[1].split()[0])
+    own = Daemon(tmp_path, "--chunk-size", 4096, before=limited(least)).start()
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):  # more than are served at once
+            stack.enter_context(socket.create_connection(("127.0.0.1", own.port), 5)).sendall(b"GET /")
+    for _ in range(150):  # more than stay open
+        send_chunk(own, initiate(own, 8192)["upload_id"], 0, bytes(4096))
+    done = upload(own, b"x" * 9000)
+    assert wait_for_job(own, done["processing_job_id"])["state"] == "succeeded"
+    assert own.end() is None
 
 
 def test_folders_that_can_not_be_used_are_named(tmp_path):
