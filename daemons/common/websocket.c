@@ -13,8 +13,14 @@
 /* Longest text message that is passed on. */
 #define MESSAGE_MAX (64u * 1024u)
 
-enum { OPCODE_MASK = 0x0F, FINAL = 0x80 };
-enum { CLOSE_GOING_AWAY = 1001, CLOSE_UNSUPPORTED = 1003, CLOSE_TOO_BIG = 1009 };
+enum { OPCODE_MASK = 0x0F, RESERVED_MASK = 0x70, FINAL = 0x80 };
+enum {
+    CLOSE_GOING_AWAY = 1001,
+    CLOSE_PROTOCOL = 1002,
+    CLOSE_UNSUPPORTED = 1003,
+    CLOSE_NOT_TEXT = 1007,
+    CLOSE_TOO_BIG = 1009
+};
 
 typedef struct connection {
     fpd_socket *socket;
@@ -131,18 +137,29 @@ static int refuse(struct mg_connection *conn, unsigned code)
     return 0;
 }
 
+/* What was no text is not passed on: it would come back from us as one (RFC 6455 section 8.1). */
+static int pass_on(struct mg_connection *conn, const connection *c, const char *text, size_t size)
+{
+    for (size_t at = 0, n; at < size; at += n) {
+        n = fpd_utf8_length(text + at, size - at);
+        if (n == 0)
+            return refuse(conn, CLOSE_NOT_TEXT);
+    }
+    return c->socket->text(c->socket, text, size);
+}
+
 /* A fragment of a text message; the message goes on when it is whole. */
 static int add_fragment(struct mg_connection *conn, connection *c, bool final, const char *data,
                         size_t size)
 {
-    bool ok;
+    int ok;
 
     fpd_text_append(&c->fragments, data, size);
     if (c->fragments.failed)
         return refuse(conn, CLOSE_TOO_BIG);
     if (!final)
         return 1;
-    ok = c->socket->text(c->socket, c->fragments.data, c->fragments.size);
+    ok = pass_on(conn, c, c->fragments.data, c->fragments.size);
     c->in_message = false;
     fpd_text_clear(&c->fragments, 0);
     return ok;
@@ -159,12 +176,14 @@ static int on_data(struct mg_connection *conn, int bits, char *data, size_t size
         mg_websocket_write(conn, opcode, data, size < 125 ? size : 0);
         return 0;
     }
+    if (bits & RESERVED_MASK) /* no extension was agreed on */
+        return refuse(conn, CLOSE_PROTOCOL);
     if (opcode == MG_WEBSOCKET_OPCODE_BINARY)
         return refuse(conn, CLOSE_UNSUPPORTED);
     if (size > MESSAGE_MAX)
         return refuse(conn, CLOSE_TOO_BIG);
     if (opcode == MG_WEBSOCKET_OPCODE_TEXT && final && !c->in_message)
-        return c->socket->text(c->socket, data, size);
+        return pass_on(conn, c, data, size);
     if (opcode == MG_WEBSOCKET_OPCODE_TEXT)
         c->in_message = true;
     else if (opcode != MG_WEBSOCKET_OPCODE_CONTINUATION || !c->in_message)

@@ -123,12 +123,15 @@ def test_a_page_of_a_stranger_can_not_watch(server):
             assert state(socket_)
 
 
-@pytest.mark.parametrize("frame", [
-    b"\x82\x84\0\0\0\0data",           # binary
-    b"\x81\xff" + b"\0\0\0\0\0\2\0\0" + bytes(4) + bytes(1 << 17),  # a text of 128 KiB
-    b"\x88\x80\0\0\0\0",               # a close
-], ids=["binary", "too long", "close"])
-def test_frames_that_end_the_connection(server, frame):
+@pytest.mark.parametrize("frame, code", [
+    (b"\x82\x84\0\0\0\0data", 1003),           # binary
+    (b"\x81\xff" + b"\0\0\0\0\0\2\0\0" + bytes(4) + bytes(1 << 17), 1009),  # a text of 128 KiB
+    (b"\xc1\x84\0\0\0\0data", 1002),           # compressed, which nobody has agreed on
+    (b"\x81\x82\0\0\0\0\xc3\x28", 1007),       # no UTF-8
+    (b"\x01\x81\0\0\0\0\xc3" + b"\x80\x81\0\0\0\0\x28", 1007),  # the same in two fragments
+    (b"\x88\x80\0\0\0\0", None),               # a close
+], ids=["binary", "too long", "compressed", "no UTF-8", "no UTF-8 in fragments", "close"])
+def test_frames_that_end_the_connection(server, frame, code):
     upload_id = initiate(server, CHUNK)["upload_id"]
     with Connection(server) as connection:
         connection.send(request("GET", f"/v1/uploads/{upload_id}/progress", *HANDSHAKE))
@@ -141,7 +144,7 @@ def test_frames_that_end_the_connection(server, frame):
                 data += piece
         except ConnectionResetError:
             pass
-        assert b"\x88" in data
+        assert (b"\x88\x02" + code.to_bytes(2, "big") if code else b"\x88\x00") in data
     assert ask(server, "GET", "/livez").status_code == 200
 
 
