@@ -125,12 +125,25 @@ void fpi_sqlite_writer_close(fpi_sqlite_writer *w)
     fpi_free(&w->ctx->a, w);
 }
 
+/* SQLite would go on writing to a file that has lost its name, and all of it would be gone with the process. */
+static fp_status check_in_place(const fpi_sqlite_writer *w, fp_error *err)
+{
+    int moved = 0;
+
+    if (sqlite3_file_control(w->conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK ||
+        !moved)
+        return FILEPROC_OK;
+    return fp_error_setf(err, FILEPROC_ERR_IO, "database: its file was removed or replaced");
+}
+
 /* Read at each beginning, so that asking for it needs no turn of its own while transactions run. */
 static fp_status begin(fpi_sqlite_writer *w, fp_error *err)
 {
     int64_t version;
-    fp_status rc = fpi_sqlite_control(w->conn, "BEGIN IMMEDIATE", err);
+    fp_status rc = check_in_place(w, err);
 
+    if (rc == FILEPROC_OK)
+        rc = fpi_sqlite_control(w->conn, "BEGIN IMMEDIATE", err);
     if (rc < 0)
         return rc;
     rc = fpi_sqlite_data_version(w->conn, &version, err);
@@ -402,7 +415,9 @@ fp_status fpi_sqlite_writer_version(fpi_sqlite_writer *w, int64_t *version, fp_e
     w->led = true;
     pthread_mutex_unlock(&w->lock);
     if (idle) {
-        rc = fpi_sqlite_data_version(w->conn, &now, err);
+        rc = check_in_place(w, err);
+        if (rc == FILEPROC_OK)
+            rc = fpi_sqlite_data_version(w->conn, &now, err);
         if (rc == FILEPROC_OK)
             atomic_store(&w->version, now);
         pass_leadership(w);

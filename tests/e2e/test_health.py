@@ -7,7 +7,7 @@ import time
 import metrics_text
 import pytest
 
-from api import RFC3339, ask, get, initiate, send_chunk, try_chunk, try_complete, try_initiate, upload, wait_for_job, wait_until
+from api import RFC3339, ask, check_problem, get, initiate, send_chunk, try_chunk, try_complete, try_initiate, upload, wait_for_job, wait_until
 from daemon_process import HELPER
 
 
@@ -132,3 +132,13 @@ def test_paths_do_not_become_labels(server):
 def test_the_index_leads_on(server):
     index = get(server, "/")
     assert index["service"] == "fileprocd" and index["links"]["files"] == "/v1/files"
+
+
+@pytest.mark.expect_server_errors
+def test_a_database_that_was_removed_takes_nothing_more(daemon):
+    """Its file is open and could be written to, but nobody would ever find it again."""
+    upload(daemon, b"before")
+    for path in daemon.data.glob("fileproc.db*"):
+        path.unlink()
+    check_problem(try_initiate(daemon, size=4), 500)
+    wait_until(lambda: ask(daemon, "GET", "/readyz").status_code == 503, 10)
