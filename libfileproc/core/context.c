@@ -96,10 +96,14 @@ static fp_status registry_add(fp_context *ctx, fpi_registry *r, const void *item
 
 fp_status fp_context_add_storage_driver(fp_context *ctx, const fp_storage_driver *d, fp_error *err)
 {
-    if (!ctx || !d || d->struct_size < sizeof(*d) || !d->scheme || !d->open || !d->close ||
-        !d->read || !d->stat || !d->remove || !d->list || !d->assembly_open || !d->assembly_close ||
-        !d->assembly_read || !d->assembly_publish || !d->part_begin || !d->part_write ||
-        !d->part_commit || !d->part_free || !d->discard || !d->list_staged)
+    if (!ctx || !d)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    if (fpi_options_check(sizeof(*d), sizeof(*d), d, err) < 0)
+        return FILEPROC_ERR_INVALID;
+    if (!d->scheme || !d->open || !d->close || !d->read || !d->stat || !d->remove || !d->list ||
+        !d->assembly_open || !d->assembly_close || !d->assembly_read || !d->assembly_publish ||
+        !d->part_begin || !d->part_write || !d->part_commit || !d->part_free || !d->discard ||
+        !d->list_staged)
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "the storage driver misses a required slot");
     return registry_add(ctx, &ctx->storage_drivers, d, err);
@@ -108,8 +112,11 @@ fp_status fp_context_add_storage_driver(fp_context *ctx, const fp_storage_driver
 fp_status fp_context_add_database_driver(fp_context *ctx, const fp_database_driver *d,
                                          fp_error *err)
 {
-    if (!ctx || !d || d->struct_size < offsetof(fp_database_driver, skip_locked) || !d->scheme ||
-        !d->open || !d->close || !d->transact || !d->exec || !d->query || !d->next ||
+    if (!ctx || !d)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    if (fpi_options_check(offsetof(fp_database_driver, skip_locked), sizeof(*d), d, err) < 0)
+        return FILEPROC_ERR_INVALID;
+    if (!d->scheme || !d->open || !d->close || !d->transact || !d->exec || !d->query || !d->next ||
         !d->column_int64 || !d->column_double || !d->column_text || !d->rows_free ||
         !d->change_counter)
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
@@ -119,8 +126,12 @@ fp_status fp_context_add_database_driver(fp_context *ctx, const fp_database_driv
 
 fp_status fp_context_add_queue_driver(fp_context *ctx, const fp_queue_driver *d, fp_error *err)
 {
-    if (!ctx || !d || d->struct_size < sizeof(*d) || !d->scheme || !d->open || !d->close ||
-        !d->send || !d->receive || !d->wake || !d->ack || !d->message_free)
+    if (!ctx || !d)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    if (fpi_options_check(sizeof(*d), sizeof(*d), d, err) < 0)
+        return FILEPROC_ERR_INVALID;
+    if (!d->scheme || !d->open || !d->close || !d->send || !d->receive || !d->wake || !d->ack ||
+        !d->message_free)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "the queue driver misses a required slot");
     return registry_add(ctx, &ctx->queue_drivers, d, err);
 }
@@ -131,7 +142,9 @@ static fp_status check_operation(const fp_operation *op, fp_error *err)
     FPI_CLEANUP(json_t) schema = NULL;
     fp_status rc;
 
-    if (op->struct_size < sizeof(*op) || !op->name || !op->run)
+    if (fpi_options_check(sizeof(*op), sizeof(*op), op, err) < 0)
+        return FILEPROC_ERR_INVALID;
+    if (!op->name || !op->run)
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "the operation has no name or no run function");
     if (!op->parameters)

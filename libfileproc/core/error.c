@@ -21,7 +21,7 @@ static void fill(fp_error *err, fp_status code, const char *domain, int32_t caus
     err->code = code;
     err->cause = cause;
     snprintf(err->domain, sizeof(err->domain), "%s", domain);
-    size = vsnprintf(err->message, sizeof(err->message), fmt, args);
+    size = vsnprintf(err->message, sizeof(err->message), fmt ? fmt : "", args);
     /* Messages quote what clients sent, and end up in JSON. */
     fpi_utf8_clean(err->message, size >= (int)sizeof(err->message));
     if (code == FILEPROC_ERR_BUSY || code == FILEPROC_ERR_TIMEOUT)

@@ -15,7 +15,10 @@
  */
 fp_status fpi_options_import(void *ours, size_t our_size, const void *theirs, fp_error *err);
 
-/** The same in the other direction: fill a caller's result struct of his size. */
+/** For structs that are used where they are, such as drivers: the first `least` bytes are there, and what we don't know is 0. */
+fp_status fpi_options_check(size_t least, size_t our_size, const void *theirs, fp_error *err);
+
+/** As import in the other direction: fill a caller's result struct of his size. */
 fp_status fpi_options_export(void *theirs, const void *ours, size_t our_size, fp_error *err);
 
 #endif

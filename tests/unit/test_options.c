@@ -73,6 +73,25 @@ START_TEST(a_size_that_nobody_set_is_refused)
 }
 END_TEST
 
+START_TEST(what_is_used_in_place_is_complete_and_known)
+{
+    sample old = { offsetof(sample, second), 0, 0 };
+    newer_sample newer = { { sizeof(newer), 0, 0 }, 0 };
+
+    ck_assert_int_eq(fpi_options_check(sizeof(sample), sizeof(sample), &old, &err),
+                     FILEPROC_ERR_INVALID);
+    ck_assert_int_eq(fpi_options_check(sizeof(sample), sizeof(sample), &newer, &err), FILEPROC_OK);
+    ck_assert_int_eq(fpi_options_check(offsetof(sample, second), sizeof(sample), &old, &err),
+                     FILEPROC_OK);
+    newer.third = 1;
+    ck_assert_int_eq(fpi_options_check(sizeof(sample), sizeof(sample), &newer, &err),
+                     FILEPROC_ERR_INVALID);
+    newer.known.struct_size = 4097;
+    ck_assert_int_eq(fpi_options_check(sizeof(sample), sizeof(sample), &newer, &err),
+                     FILEPROC_ERR_INVALID);
+}
+END_TEST
+
 START_TEST(results_fill_what_the_caller_knows)
 {
     sample ours = { sizeof(ours), 1, 2 };
@@ -92,4 +111,4 @@ END_TEST
 
 RUN_TESTS("options", null_keeps_the_defaults, an_older_caller_keeps_the_defaults_of_what_it_lacks,
           a_newer_caller_may_ask_only_for_what_is_known, a_size_that_nobody_set_is_refused,
-          results_fill_what_the_caller_knows)
+          what_is_used_in_place_is_complete_and_known, results_fill_what_the_caller_knows)
