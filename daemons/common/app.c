@@ -255,6 +255,7 @@ static fp_status open_jobs(fpd_app *app, fp_error *err)
     o.max_attempts = (uint32_t)number(app, "FILEPROC_JOB_MAX_ATTEMPTS");
     o.backoff_base_ms = (uint32_t)number(app, "FILEPROC_JOB_BACKOFF_BASE");
     o.backoff_cap_ms = (uint32_t)number(app, "FILEPROC_JOB_BACKOFF_CAP");
+    o.retention_ms = fp_config_int(app->config, "FILEPROC_JOB_RETENTION");
     o.on_change = on_job_change;
     o.user_data = app;
     return fp_jobs_open(app->ctx, &o, &app->jobs, err);

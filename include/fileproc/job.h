@@ -37,11 +37,12 @@ typedef struct fp_jobs_options {
     /** Called after each committed change of a job, on the thread that made it. NULL = not wanted. @since 0.1 */
     void (*on_change)(void *user_data, const char *job_id, const char *file_id, const char *state,
                       double progress);
-    void *user_data; /**< For on_change. @since 0.1 */
+    void *user_data;      /**< For on_change. @since 0.1 */
+    int64_t retention_ms; /**< How long a job is remembered after its end; default: as long as the database. @since 0.1 */
 } fp_jobs_options;
 /** All-default fp_jobs_options. */
 #define FILEPROC_JOBS_OPTIONS_INIT \
-    { sizeof(fp_jobs_options), NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL }
+    { sizeof(fp_jobs_options), NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0 }
 
 /** A job as it was when it was read. Made by the library, read-only, released with fp_job_free(); later releases
  *  may add members at the end. */
@@ -233,14 +234,15 @@ typedef struct fp_jobs_maintenance {
     uint64_t dead;      /**< The same, but no attempt was left. */
     uint64_t queued;    /**< Jobs waiting now. */
     uint64_t running;   /**< Jobs running now. */
+    uint64_t forgotten; /**< Jobs removed because they ended long ago. */
 } fp_jobs_maintenance;
 /** An empty fp_jobs_maintenance. */
 #define FILEPROC_JOBS_MAINTENANCE_INIT \
-    { sizeof(fp_jobs_maintenance), 0, 0, 0, 0 }
+    { sizeof(fp_jobs_maintenance), 0, 0, 0, 0, 0 }
 
 /**
  * The rescuer: queues running jobs whose lease ran out (or ends them when no attempt is left), rings for jobs whose
- * time has come, drops old sent events. To be called every few seconds by one thread of each process.
+ * time has come, forgets jobs that ended long ago, and old events. To be called every few seconds by one thread of each process.
  *
  * @param jobs  Borrowed.
  * @param[in,out] did  Borrowed; filled on success. May be NULL.

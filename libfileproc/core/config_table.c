@@ -83,6 +83,8 @@ static const fpi_setting rows[] = {
       "Longest wait before the first retry; it doubles with each." },
     { "FILEPROC_JOB_BACKOFF_CAP", FPI_SETTING_DURATION, FPI_GROUP_JOBS, "5m", 1, 7 * DAY, NULL,
       "Longest wait before any retry." },
+    { "FILEPROC_JOB_RETENTION", FPI_SETTING_DURATION, FPI_GROUP_JOBS, "30d", 0, 3650 * DAY, NULL,
+      "How long a job is remembered after its end; what it made stays. 0 keeps all." },
     { "FILEPROC_PIPELINES", FPI_SETTING_PATH, FPI_GROUP_JOBS, "", 0, 4000, NULL,
       "JSON file with pipelines that replace or add to the built-in ones." },
 

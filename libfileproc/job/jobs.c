@@ -29,6 +29,8 @@ static fp_status import_options(fp_jobs_options *o, const fp_jobs_options *their
     if (!o->database || !o->queue || !o->storage || !o->catalog || !o->pipelines)
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "database, queue, storage, catalog and pipelines are required");
+    if (o->retention_ms < 0)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "retention_ms is negative");
     if (!o->lease_ms)
         o->lease_ms = DEFAULT_LEASE_MS;
     if (!o->max_attempts)

@@ -17,6 +17,8 @@
 
 /* Jobs in one transaction. */
 #define BATCH 64
+/* Ended jobs that one call forgets. */
+#define FORGET_BATCH 1000
 /* Events are kept for a day. */
 #define EVENT_AGE_MS (INT64_C(24) * 3600 * 1000)
 
@@ -318,6 +320,39 @@ static fp_status count_and_ring(fp_jobs *jobs, fp_jobs_maintenance *did, fp_erro
     return FILEPROC_OK;
 }
 
+typedef struct forget_call {
+    int64_t before_ms;
+    uint64_t forgotten;
+} forget_call;
+
+/* What still has leftovers to be looked for stays until they are gone. The files that a job made stay: they are the file's. */
+static fp_status forget_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    forget_call *c = user_data;
+    const fp_value params[] = { FILEPROC_V_INT(c->before_ms), FILEPROC_V_INT(FORGET_BATCH) };
+
+    return fp_tx_exec(tx,
+                      "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE finished_at < $1"
+                      " AND lease_until IS NULL AND state NOT IN ('queued', 'running')"
+                      " ORDER BY finished_at LIMIT $2)",
+                      params, 2, &c->forgotten, err);
+}
+
+/* One batch in each call: a backlog of years must not hold up who waits for the writer. */
+static fp_status forget_ended(fp_jobs *jobs, fp_jobs_maintenance *did, fp_error *err)
+{
+    forget_call call = { fpi_now_ms(jobs->ctx) - jobs->o.retention_ms, 0 };
+    fp_status rc;
+
+    if (!jobs->o.retention_ms)
+        return FILEPROC_OK;
+    rc =
+        fp_database_transact(jobs->o.database, FILEPROC_TX_READ_COMMITTED, forget_body, &call, err);
+    if (rc == FILEPROC_OK)
+        did->forgotten = call.forgotten;
+    return rc;
+}
+
 static fp_status prune_body(fp_tx *tx, void *user_data, fp_error *err)
 {
     const fp_jobs *jobs = user_data;
@@ -337,6 +372,8 @@ fp_status fp_jobs_maintain(fp_jobs *jobs, fp_jobs_maintenance *did, fp_error *er
         rc = clean(jobs, err);
     if (rc == FILEPROC_OK)
         rc = count_and_ring(jobs, &ours, err);
+    if (rc == FILEPROC_OK)
+        rc = forget_ended(jobs, &ours, err);
     if (rc == FILEPROC_OK)
         rc = fp_database_transact(jobs->o.database, FILEPROC_TX_READ_COMMITTED, prune_body, jobs,
                                   err);

@@ -10,6 +10,7 @@
 #include "job/job_claim.h"
 #include "job/job_output.h"
 #include "job/job_process.h"
+#include "job/jobs_private.h"
 #include "jobs_world.h"
 #include "runner.h"
 #include "scratch.h"
@@ -305,6 +306,77 @@ START_TEST(events_are_kept_for_a_day)
 }
 END_TEST
 
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
+
+START_TEST(ended_jobs_are_forgotten_when_their_time_is_over)
+{
+    char waiting[FPI_UUID_SIZE], done[FPI_UUID_SIZE], dirty[FPI_UUID_SIZE];
+    fp_jobs_maintenance did;
+    fp_error err = { 0 };
+    fp_job *job = NULL;
+    jobs_world w;
+
+    jobs_world_open(&w, NULL);
+    w.jobs->o.retention_ms = 30 * DAY_MS;
+    w.script.outputs = 1;
+    jobs_add(&w, 1, done);
+    ck_assert(work_once(&w));
+    jobs_add(&w, 1, dirty);
+    jobs_add(&w, 1, waiting);
+    ck_status(fp_job_cancel(w.jobs, dirty, &err), FILEPROC_OK, &err);
+    atomic_fetch_add(&w.shift_ms, 29 * DAY_MS);
+    ck_assert_uint_eq(maintain(&w).forgotten, 0);
+    /* Something may be left of this one, and it can't be looked for yet. */
+    must_sql(w.db, "UPDATE jobs SET lease_until = 9000000000000000 WHERE state = 'cancelled'");
+    atomic_fetch_add(&w.shift_ms, 2 * DAY_MS);
+    did = maintain(&w);
+    ck_assert_uint_eq(did.forgotten, 1);
+    ck_assert_uint_eq(did.queued, 1);
+    ck_reason(fp_job_get(w.jobs, done, &job, &err), FILEPROC_ERR_NOTFOUND, "job_not_found", &err);
+    must_be_job(&w, dirty, "cancelled", NULL);
+    must_be_job(&w, waiting, "queued", NULL);
+    ck_assert_int_eq(sql_number(w.db, "SELECT COUNT(*) FROM files WHERE parent_id IS NOT NULL"), 1);
+    jobs_world_close(&w);
+}
+END_TEST
+
+START_TEST(without_a_retention_jobs_are_kept)
+{
+    char id[FPI_UUID_SIZE];
+    jobs_world w;
+
+    jobs_world_open(&w, NULL);
+    jobs_add(&w, 1, id);
+    ck_assert(work_once(&w));
+    atomic_fetch_add(&w.shift_ms, 36500 * DAY_MS);
+    ck_assert_uint_eq(maintain(&w).forgotten, 0);
+    must_be_job(&w, id, "succeeded", NULL);
+    jobs_world_close(&w);
+}
+END_TEST
+
+START_TEST(a_backlog_of_ended_jobs_is_forgotten_bit_by_bit)
+{
+    char id[FPI_UUID_SIZE];
+    jobs_world w;
+
+    jobs_world_open(&w, NULL);
+    w.jobs->o.retention_ms = 1000;
+    jobs_add(&w, 1, id);
+    ck_assert(work_once(&w));
+    must_sql(w.db, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1499)"
+                   " INSERT INTO jobs SELECT 'x' || i, file_id, owner, pipeline, definition, state,"
+                   " attempt, max_attempts, fence, worker, lease_until, run_at, progress, steps,"
+                   " error_code, error_detail, error_permanent, result, created_at, started_at,"
+                   " finished_at FROM jobs, n");
+    atomic_fetch_add(&w.shift_ms, 2000);
+    ck_assert_uint_eq(maintain(&w).forgotten, 1000);
+    ck_assert_uint_eq(maintain(&w).forgotten, 500);
+    ck_assert_uint_eq(maintain(&w).forgotten, 0);
+    jobs_world_close(&w);
+}
+END_TEST
+
 START_TEST(maintain_survives_every_allocation_failure)
 {
     fault f;
@@ -354,4 +426,6 @@ RUN_TESTS("jobs_maintain", job_with_a_lease_is_left_alone, job_whose_lease_ran_o
           any_number_of_lost_jobs_is_rescued, what_a_dead_process_left_is_removed_at_once,
           what_a_slow_worker_left_is_removed_later, leftovers_of_a_cancelled_job_are_removed,
           doorbell_rings_for_a_job_that_nobody_rang_for, events_are_kept_for_a_day,
+          ended_jobs_are_forgotten_when_their_time_is_over, without_a_retention_jobs_are_kept,
+          a_backlog_of_ended_jobs_is_forgotten_bit_by_bit,
           maintain_survives_every_allocation_failure, wrong_arguments_are_refused)

@@ -42,7 +42,7 @@ class JobsOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("database", c_void_p), ("queue", c_void_p), ("storage", c_void_p),
                 ("catalog", c_void_p), ("pipelines", c_void_p), ("lease_ms", c_uint32), ("max_attempts", c_uint32),
                 ("backoff_base_ms", c_uint32), ("backoff_cap_ms", c_uint32), ("on_change", c_void_p),
-                ("user_data", c_void_p)]
+                ("user_data", c_void_p), ("retention_ms", c_int64)]
 
 
 class UploadsOptions(Sized):

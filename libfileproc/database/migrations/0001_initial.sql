@@ -79,6 +79,7 @@ CREATE INDEX jobs_succeeded ON jobs (id, owner) WHERE state = 'succeeded';
 CREATE INDEX jobs_failed ON jobs (id) WHERE state = 'failed';
 CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
 CREATE INDEX jobs_cancelled ON jobs (id) WHERE state = 'cancelled';
+CREATE INDEX jobs_ended ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 
 -- What happened, written in the transaction that made it true. A relay sends it on.
 CREATE TABLE outbox (
