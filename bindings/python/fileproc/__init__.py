@@ -56,7 +56,11 @@ def _call(function, *arguments):
 
 
 def _text(value):
-    return None if value is None else os.fsencode(value)
+    """As C wants it. C would take what stands before a NUL for the whole."""
+    text = None if value is None else os.fsencode(value)
+    if text and b"\0" in text:
+        raise ValueError("text for the library has a NUL in it")
+    return text
 
 
 class Fileproc:
@@ -108,6 +112,7 @@ class Fileproc:
         while self._handles:
             handle, free = self._handles.pop()
             free(handle)
+            handle.value = None  # what is called from now on is refused, instead of using freed memory
 
     def __enter__(self):
         return self
@@ -118,7 +123,7 @@ class Fileproc:
     def upload(self, path, *, mime_type, owner=None, metadata=None):
         """Store a file durably, with its default job queued."""
         path = pathlib.Path(path)
-        request = _abi.UploadRequest(filename=_text(path.name), mime_type=mime_type.encode(), owner=_text(owner),
+        request = _abi.UploadRequest(filename=_text(path.name), mime_type=_text(mime_type), owner=_text(owner),
                                      metadata=json.dumps(metadata).encode() if metadata else None,
                                      size=path.stat().st_size)
         upload = ctypes.POINTER(_abi.Upload)()
@@ -167,7 +172,7 @@ class Fileproc:
         if isinstance(pipeline, dict):
             pipeline = json.dumps(pipeline)
         job = ctypes.POINTER(_abi.Job)()
-        _call(_lib.fp_job_create, self._jobs, file_id.encode(), pipeline.encode(), byref(job))
+        _call(_lib.fp_job_create, self._jobs, _text(file_id), _text(pipeline), byref(job))
         job_id = job.contents.id.decode()
         _lib.fp_job_free(job)
         return self.process(Uploaded(file_id, job_id, None))
@@ -183,7 +188,7 @@ class Fileproc:
     def file(self, file_id):
         """A file as a dict, members as in the REST API."""
         file = ctypes.POINTER(_abi.File)()
-        _call(_lib.fp_catalog_get, self._catalog, file_id.encode(), byref(file))
+        _call(_lib.fp_catalog_get, self._catalog, _text(file_id), byref(file))
         try:
             return self._json(_lib.fp_file_to_json, file)
         finally:
@@ -192,7 +197,7 @@ class Fileproc:
     def job(self, job_id):
         """A job as a dict, members as in the REST API."""
         job = ctypes.POINTER(_abi.Job)()
-        _call(_lib.fp_job_get, self._jobs, job_id.encode(), byref(job))
+        _call(_lib.fp_job_get, self._jobs, _text(job_id), byref(job))
         try:
             return self._json(_lib.fp_job_to_json, job)
         finally:
@@ -204,7 +209,9 @@ class Fileproc:
 
     def derivatives(self, file_id):
         """What jobs made of a file, newest first, as an iterator of dicts."""
-        return self._list(parent_id=file_id.encode())
+        if file_id is None:
+            raise TypeError("derivatives() wants the id of a file")
+        return self._list(parent_id=_text(file_id))
 
     def _list(self, **query):
         cursor = None
@@ -224,7 +231,7 @@ class Fileproc:
     def read(self, file_id, offset=0, size=1 << 20):
         """Up to size bytes of a file's content."""
         file = ctypes.POINTER(_abi.File)()
-        _call(_lib.fp_catalog_get, self._catalog, file_id.encode(), byref(file))
+        _call(_lib.fp_catalog_get, self._catalog, _text(file_id), byref(file))
         try:
             data, got = ctypes.create_string_buffer(size), ctypes.c_size_t()
             _call(_lib.fp_storage_read, self._storage, file.contents.storage_key, offset, data, size, byref(got))
@@ -241,4 +248,4 @@ class Fileproc:
 
     def delete(self, file_id):
         """Delete a file and everything derived from it."""
-        _call(_lib.fp_catalog_delete, self._catalog, file_id.encode())
+        _call(_lib.fp_catalog_delete, self._catalog, _text(file_id))

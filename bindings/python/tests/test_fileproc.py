@@ -65,3 +65,40 @@ def test_an_empty_file_is_a_file(files, tmp_path):
     uploaded = files.upload(path, mime_type="text/plain")
     assert uploaded.sha256 == hashlib.sha256(b"").hexdigest()
     assert files.read(uploaded.id) == b""
+
+
+def test_a_closed_object_answers_with_an_error(tmp_path, photo):
+    with fileproc.Fileproc(tmp_path / "data") as files:
+        uploaded = files.upload(photo, mime_type="image/jpeg")
+        listing = files.files()
+    files.close()
+    for call in (lambda: files.file(uploaded.id), lambda: files.job(uploaded.job_id), lambda: next(listing),
+                 lambda: files.upload(photo, mime_type="image/jpeg"), lambda: files.process(uploaded),
+                 lambda: files.read(uploaded.id), lambda: files.delete(uploaded.id),
+                 lambda: files.run(uploaded.id, "image")):
+        with pytest.raises(fileproc.Invalid):
+            call()
+
+
+def test_text_is_never_cut_at_a_nul(files, photo):
+    """C would see the owner "ann" here, and the id of another file."""
+    uploaded = files.upload(photo, mime_type="image/jpeg", owner="ann")
+    for call in (lambda: files.upload(photo, mime_type="image/jpeg", owner="ann\0x"),
+                 lambda: files.upload(photo, mime_type="image/jpeg\0x"),
+                 lambda: list(files.files(owner="ann\0x")), lambda: files.file(uploaded.id + "\0x"),
+                 lambda: list(files.derivatives(uploaded.id + "\0x")), lambda: files.run(uploaded.id, "image\0x"),
+                 lambda: files.delete(uploaded.id + "\0x"), lambda: files.job(uploaded.job_id + "\0x")):
+        with pytest.raises(ValueError):
+            call()
+    assert files.file(uploaded.id)["owner"] == "ann"
+
+
+def test_text_that_is_no_unicode_is_refused(files, photo):
+    for owner in ("\udcff", "\ud800"):
+        with pytest.raises((fileproc.Invalid, UnicodeError)):
+            files.upload(photo, mime_type="image/jpeg", owner=owner)
+
+
+def test_the_derivatives_of_nothing_are_not_the_uploads(files):
+    with pytest.raises(TypeError):
+        files.derivatives(None)
