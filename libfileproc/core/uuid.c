@@ -45,6 +45,14 @@ fp_status fpi_uuid7(const fp_context *ctx, char out[FPI_UUID_SIZE], fp_error *er
     return FILEPROC_OK;
 }
 
+void fpi_uuid7_first(int64_t ms, char out[FPI_UUID_SIZE])
+{
+    uint64_t u = ms > 0 ? (uint64_t)ms : 0;
+
+    snprintf(out, FPI_UUID_SIZE, "%08x-%04x-0000-0000-000000000000",
+             (unsigned)(u >> 16 & 0xFFFFFFFFu), (unsigned)(u & 0xFFFF));
+}
+
 bool fpi_uuid_valid(const char *text)
 {
     if (!text || strlen(text) != FPI_UUID_SIZE - 1)

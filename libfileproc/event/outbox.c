@@ -2,8 +2,6 @@
  * Must not know: who they are sent to. */
 #include "event/outbox.h"
 
-#include <stdio.h>
-
 #include "core/uuid.h"
 
 /* One call must not hold the writer for long; the next one goes on. */
@@ -28,13 +26,11 @@ fp_status fpi_outbox_append(fp_context *ctx, fp_tx *tx, const char *type, const 
 /* Ids begin with the time of their creation, so the oldest are found by the primary key. */
 fp_status fpi_outbox_prune(fp_tx *tx, int64_t before_ms, fp_error *err)
 {
-    uint64_t ms = before_ms > 0 ? (uint64_t)before_ms : 0;
     char id[FPI_UUID_SIZE];
     const fp_value params[] = { FILEPROC_V_TEXT(id), FILEPROC_V_INT(before_ms),
                                 FILEPROC_V_INT(PRUNE_MAX) };
 
-    snprintf(id, sizeof(id), "%08x-%04x-0000-0000-000000000000", (unsigned)(ms >> 16 & 0xFFFFFFFFu),
-             (unsigned)(ms & 0xFFFF));
+    fpi_uuid7_first(before_ms, id);
     return fp_tx_exec(
         tx,
         "DELETE FROM outbox WHERE id IN"

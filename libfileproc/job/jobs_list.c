@@ -65,13 +65,13 @@ static const char *find_state(const char *name)
 }
 
 /* The planner knows nothing of the rows, so it is led to the narrowest index: a file has few jobs; then come the states that
- * are rare, whose indexes hold only them; an owner may have a million, and most jobs have succeeded. An index of one state wants the
- * state as a literal, and a condition or an order on an expression offers no index. Those that run are indexed in another order, but
+ * are rare, whose indexes hold only them; an owner may have a million. An index of one state wants the state as a
+ * literal, and a condition or an order on an expression offers no index. Those that run are indexed in another order, but
  * sorting these few is better than looking for them among all jobs. */
 static fp_status build(list_call *c, const fp_job_query *q, fp_error *err)
 {
     const char *state = q->state ? find_state(q->state) : NULL;
-    bool by_state = state && !q->file_id && !(q->owner && strcmp(state, "succeeded") == 0);
+    bool by_state = state && !q->file_id && strcmp(state, "succeeded") != 0;
     bool sorted = by_state && strcmp(state, "running") == 0;
     const char *id = sorted ? "id || ''" : "id";
 

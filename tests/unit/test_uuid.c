@@ -160,7 +160,19 @@ START_TEST(only_the_one_form_is_valid)
 }
 END_TEST
 
+START_TEST(first_of_a_time_separates_what_was_made_before)
+{
+    char at[FPI_UUID_SIZE], before[FPI_UUID_SIZE];
+
+    fpi_uuid7_first(INT64_C(0x0190A0B0C0D0), at);
+    ck_assert_str_eq(at, "0190a0b0-c0d0-0000-0000-000000000000");
+    ck_assert(fpi_uuid_valid(at));
+    fpi_uuid7_first(-5, before);
+    ck_assert_str_eq(before, "00000000-0000-0000-0000-000000000000");
+}
+END_TEST
+
 RUN_TESTS("uuid", ids_have_the_form_of_version_7, ids_begin_with_the_time,
           ids_grow_also_when_the_clock_stands_or_goes_back,
           ids_of_all_threads_are_unique_and_in_order, without_randomness_there_is_no_id,
-          only_the_one_form_is_valid)
+          only_the_one_form_is_valid, first_of_a_time_separates_what_was_made_before)
