@@ -364,11 +364,12 @@ START_TEST(a_backlog_of_ended_jobs_is_forgotten_bit_by_bit)
     w.jobs->o.retention_ms = 1000;
     jobs_add(&w, 1, id);
     ck_assert(work_once(&w));
-    must_sql(w.db, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1499)"
-                   " INSERT INTO jobs SELECT '00-' || i, file_id, owner, pipeline, definition, state,"
-                   " attempt, max_attempts, fence, worker, lease_until, run_at, progress, steps,"
-                   " error_code, error_detail, error_permanent, result, created_at, started_at,"
-                   " finished_at FROM jobs, n");
+    must_sql(w.db,
+             "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1499)"
+             " INSERT INTO jobs SELECT '00-' || i, file_id, owner, pipeline, definition, state,"
+             " attempt, max_attempts, fence, worker, lease_until, run_at, progress, steps,"
+             " error_code, error_detail, error_permanent, result, created_at, started_at,"
+             " finished_at FROM jobs, n");
     atomic_fetch_add(&w.shift_ms, 2000);
     ck_assert_uint_eq(maintain(&w).forgotten, 1000);
     ck_assert_uint_eq(maintain(&w).forgotten, 500);
