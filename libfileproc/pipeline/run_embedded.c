@@ -6,6 +6,9 @@
 #include "core/error_private.h"
 #include "pipeline/runner_private.h"
 
+/* A result is kept in the job and in the file's info, and read with each of them. */
+#define RESULT_MAX (8u << 20)
+
 typedef struct embedded_call {
     fpi_run *run;
     const fpi_run_step *step;
@@ -66,8 +69,8 @@ static fp_status on_output(void *handle, const char *mime_type, const char *exte
     fp_error failure = { 0 };
     fp_status rc;
 
-    if (!fd)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "fd is NULL");
+    if (!call || !fd)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
     rc = open_output(call, mime_type, extension, info, &failure);
     if (rc == FILEPROC_OK)
         *fd = call->run->output.fd;
@@ -79,6 +82,8 @@ static fp_status on_tick(void *handle, fp_error *err)
     embedded_call *call = handle;
     fp_error failure = { 0 };
 
+    if (!call)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "handle is NULL");
     return answer(call, fpi_run_tick(call->run, &failure), &failure, err);
 }
 
@@ -89,6 +94,10 @@ static fp_status check_result(fpi_run *run, const fpi_run_step *step, fp_buf *re
 
     if (result->size == 0)
         return fpi_buf_text(run->runner->pls->ctx, result, "{}", err);
+    if (result->size > RESULT_MAX)
+        return fpi_run_permanent(err, FILEPROC_REASON_OUTPUT_TOO_LARGE,
+                                 "the result of operation %.64s is over 8 MiB",
+                                 step->operation->name);
     rc = fpi_json_parse(result->data, result->size, "result", &json, err);
     if (rc == FILEPROC_ERR_NOMEM)
         return rc;

@@ -12,6 +12,7 @@
 
 #include "core/error_private.h"
 #include "core/options.h"
+#include "core/utf8.h"
 #include "pipeline/definition.h"
 #include "pipeline/runner_private.h"
 
@@ -86,13 +87,24 @@ fp_status fpi_run_permanent(fp_error *err, int32_t reason, const char *fmt, ...)
     return FILEPROC_ERR_INVALID;
 }
 
+/* A callback may have written the record by hand; its texts end up in the database and in JSON. */
+static void clean_error(fp_error *err)
+{
+    err->domain[sizeof(err->domain) - 1] = '\0';
+    err->message[sizeof(err->message) - 1] = '\0';
+    fpi_utf8_clean(err->domain, false);
+    fpi_utf8_clean(err->message, false);
+}
+
 fp_status fpi_sink_answer(fp_status rc, const char *what, fp_error *err)
 {
     if (rc == FILEPROC_OK)
         return rc;
-    if (rc > 0)
-        rc = fpi_error_causef(err, FILEPROC_ERR_USER, "user", rc, "%.100s failed", what);
-    else if (err && err->code != rc)
+    if (rc > 0 || rc < FILEPROC_ERR_USER) /* a code of the caller's own */
+        return fpi_error_causef(err, FILEPROC_ERR_USER, "user", rc, "%.100s failed", what);
+    if (err && err->code == rc)
+        clean_error(err);
+    else if (err)
         fp_error_setf(err, rc, "%.100s failed", what);
     return rc;
 }

@@ -85,6 +85,8 @@ static fp_status write_output(const fp_operation_call *call, int number, fp_erro
     return write(fd, text, strlen(text)) > 0 ? FILEPROC_OK : FILEPROC_ERR_IO;
 }
 
+#define SIXTEEN "0123456789abcdef"
+
 static fp_status app_run(const fp_operation_call *call, void *user_data, fp_buf *result,
                          fp_error *err)
 {
@@ -92,6 +94,7 @@ static fp_status app_run(const fp_operation_call *call, void *user_data, fp_buf 
     const char *outputs = strstr(call->params, "\"outputs\":");
     int count = outputs ? outputs[10] - '0' : 0;
     char text[300];
+    int32_t fd;
     fp_status rc = FILEPROC_OK;
 
     ck_assert_uint_eq(call->struct_size, sizeof(*call));
@@ -111,6 +114,22 @@ static fp_status app_run(const fp_operation_call *call, void *user_data, fp_buf 
         return -12;
     if (strstr(call->params, "\"odd\":true"))
         return 42;
+    if (strstr(call->params, "\"invents\":true"))
+        return -1234;
+    if (strstr(call->params, "\"garbage\":true")) {
+        memset(err, 0xFF, sizeof(*err));
+        return err->code = FILEPROC_ERR_IO;
+    }
+    if (strstr(call->params, "\"lost\":true"))
+        return call->tick(NULL, err) == FILEPROC_ERR_INVALID
+                   ? call->output(NULL, "text/plain", "txt", NULL, &fd, err)
+                   : FILEPROC_ERR_IO;
+    if (strstr(call->params, "\"endless\":true")) {
+        while (fp_buf_append(*ctx, result, SIXTEEN SIXTEEN SIXTEEN SIXTEEN, 64, err) == 0 &&
+               result->size < 9u << 20)
+            continue;
+        return FILEPROC_OK;
+    }
     if (strstr(call->params, "\"babble\":true"))
         return fp_buf_append(*ctx, result, "[1", 2, err);
     if (strstr(call->params, "\"silent\":true"))
@@ -127,8 +146,8 @@ static const fp_operation app_op = {
     FILEPROC_OPERATION_INIT("app.work"),
     .accepts = "image/*,text/*",
     .parameters =
-        "{\"type\":\"object\",\"properties\":{\"outputs\":{\"type\":\"integer\"}," FLAG("ticks") "," FLAG(
-            "stubborn") "," FLAG("mute") "," FLAG("odd") "," FLAG("babble") "," FLAG("silent") "}}",
+        "{\"type\":\"object\",\"properties\":{\"outputs\":{\"type\":\"integer\"}," FLAG("ticks") "," FLAG("stubborn") "," FLAG("mute") "," FLAG(
+            "odd") "," FLAG("babble") "," FLAG("invents") "," FLAG("garbage") "," FLAG("lost") "," FLAG("endless") "," FLAG("silent") "}}",
     .info_key = "work",
     .user_data = &app_context,
     .run = app_run,
@@ -588,6 +607,15 @@ START_TEST(embedders_mistakes_are_errors_with_a_text)
     ck_status(go(&f, ONLY_APP("\"odd\":true"), "x", "image/png"), FILEPROC_ERR_USER, &f.err);
     ck_assert_int_eq(f.err.cause, 42);
     ck_status(go(&f, ONLY_APP("\"babble\":true"), "x", "image/png"), FILEPROC_ERR_PROTOCOL, &f.err);
+    ck_status(go(&f, ONLY_APP("\"invents\":true"), "x", "image/png"), FILEPROC_ERR_USER, &f.err);
+    ck_assert_int_eq(f.err.cause, -1234);
+    ck_status(go(&f, ONLY_APP("\"garbage\":true"), "x", "image/png"), FILEPROC_ERR_IO, &f.err);
+    ck_assert_uint_eq(strspn(f.err.message, "?"), sizeof(f.err.message) - 1);
+    ck_assert_str_eq(fp_error_reason(&f.err), "io");
+    ck_assert_ptr_nonnull(memchr(f.err.domain, 0, sizeof(f.err.domain)));
+    ck_status(go(&f, ONLY_APP("\"lost\":true"), "x", "image/png"), FILEPROC_ERR_INVALID, &f.err);
+    refused(&f, ONLY_APP("\"endless\":true"), "image/png", "output_too_large",
+            "the result of operation app.work is over 8 MiB");
     r.fail_at = "tick";
     ck_status(go(&f, ONLY_APP("\"ticks\":true,\"stubborn\":true"), "x", "image/png"),
               FILEPROC_ERR_CONFLICT, &f.err);
