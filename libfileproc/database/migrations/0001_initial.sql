@@ -73,8 +73,7 @@ CREATE INDEX jobs_running ON jobs (lease_until) WHERE state = 'running';
 CREATE INDEX jobs_leftover ON jobs (lease_until) WHERE state <> 'running' AND lease_until IS NOT NULL;
 CREATE INDEX jobs_by_file ON jobs (file_id, id);
 CREATE INDEX jobs_by_owner ON jobs (owner, id) WHERE owner IS NOT NULL;
--- The states that people look for and that are rare; the backlog may be long, and its index lets one skip others' jobs unread.
-CREATE INDEX jobs_waiting ON jobs (id, owner) WHERE state = 'queued';
+-- The states that people look for and that are rare.
 CREATE INDEX jobs_failed ON jobs (id) WHERE state = 'failed';
 CREATE INDEX jobs_dead ON jobs (id) WHERE state = 'dead';
 CREATE INDEX jobs_cancelled ON jobs (id) WHERE state = 'cancelled';
