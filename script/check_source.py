@@ -41,6 +41,7 @@ FOREIGN = {
     r"sqlite3\.h": r"libfileproc/database/|tests/",
     r"libpq-fe\.h": r"libfileproc/database/|tests/",
     r"openssl/": r"libfileproc/core/digest\.c|daemons/|benchmarks/",
+    r"amqp": r"libfileproc/queue/queue_amqp|tests/|benchmarks/",
     r"civetweb\.h": r"daemons/common/",
 }
 BANNED = {

@@ -31,7 +31,13 @@ typedef struct fp_queue_options {
     { sizeof(fp_queue_options), NULL, 0, 0 }
 
 /**
- * Open the queue that @p uri names: "database:" or a driver added with fp_context_add_queue_driver().
+ * Open the queue that @p uri names: "database:", "amqp://user:password@host:port/vhost" or "amqps://..." (RabbitMQ), or
+ * a driver added with fp_context_add_queue_driver().
+ *
+ * What follows "?" in a broker's URI, as name=value&...: prefix (of all names declared there; default "fileproc."),
+ * heartbeat (seconds, default 30; 0 = none), connection_timeout (milliseconds, default 3000), prefetch
+ * (unacknowledged messages per topic in this process, default 8), and for amqps cacertfile, certfile, keyfile,
+ * verify (verify_peer or verify_none). Nothing given means guest, guest, localhost, 5672 (5671), "/".
  *
  * @param ctx   Borrowed; must outlive the queue.
  * @param uri   UTF-8, at most 4096 bytes. Copied.
@@ -41,6 +47,9 @@ typedef struct fp_queue_options {
  * @retval FILEPROC_OK           It is open.
  * @retval FILEPROC_ERR_INVALID  Malformed URI, no database given, or an option newer than this library.
  * @retval FILEPROC_ERR_NOTSUP   This build has no driver for the scheme.
+ * @retval FILEPROC_ERR_AUTH     The broker refuses user, password, or access to the virtual host; or its certificate
+ *                               is not to be trusted.
+ * @retval FILEPROC_ERR_NOTFOUND The broker has no such virtual host.
  * @retval FILEPROC_ERR_IO       The broker can't be reached.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed.
  * @par Blocking  Network drivers: until connected.
@@ -71,8 +80,9 @@ FILEPROC_API void fp_queue_free(fp_queue *q);
  * @retval FILEPROC_OK           Sent. The driver "database" keeps it in memory only.
  * @retval FILEPROC_ERR_INVALID  Bad argument.
  * @retval FILEPROC_ERR_BUSY     The broker is away. Retryable; the work is found without the message.
+ * @retval FILEPROC_ERR_CONFLICT The broker has a queue of this name that was made otherwise.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed.
- * @par Blocking  Network drivers: until the broker confirms.
+ * @par Blocking  Network drivers: until the broker confirms; some seconds at most.
  * @par Threads   Callable from any thread.
  * @since 0.1
  */
@@ -91,7 +101,10 @@ FILEPROC_API fp_status fp_queue_send(fp_queue *q, const char *topic, const void 
  * @retval FILEPROC_OK           See out.
  * @retval FILEPROC_ERR_INVALID  Bad argument.
  * @retval FILEPROC_ERR_BUSY     The broker is away. Retryable.
- * @par Blocking  Up to timeout_ms.
+ * @retval FILEPROC_ERR_CONFLICT The broker has a queue of this name that was made otherwise.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed.
+ * @par Blocking  Up to timeout_ms; a network driver that has to connect, as long as that takes, but only when timeout_ms
+ *                is not 0.
  * @par Threads   Callable from any thread.
  * @since 0.1
  */
@@ -103,11 +116,28 @@ FILEPROC_API fp_status fp_queue_receive(fp_queue *q, const char *topic, uint32_t
  * the queue is freed; used to stop workers.
  *
  * @param q  Borrowed; NULL is allowed.
- * @par Blocking  Never.
+ * @par Blocking  Never; network drivers: while another thread waits for an answer of the broker.
  * @par Threads   Callable from any thread.
  * @since 0.1
  */
 FILEPROC_API void fp_queue_wake(fp_queue *q);
+
+/**
+ * Ask whether the queue works: whether the broker answers, and what was received from is still listened to. Connects again
+ * when that is due. A network driver has no thread of its own: calling this every few seconds keeps idle connections
+ * alive that nobody else uses.
+ *
+ * @param q  Borrowed.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           It does.
+ * @retval FILEPROC_ERR_BUSY     The broker is away, or takes no messages at present. Retryable.
+ * @retval FILEPROC_ERR_AUTH     The broker does not let us in any more.
+ * @retval FILEPROC_ERR_INVALID  q is NULL.
+ * @par Blocking  Disk or network; some seconds at most.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_queue_ping(fp_queue *q, fp_error *err) FILEPROC_NODISCARD;
 
 /**
  * The bytes of a message.

@@ -157,6 +157,27 @@ void fp_queue_wake(fp_queue *q)
         q->drv->wake(q->self);
 }
 
+fp_status fp_queue_ping(fp_queue *q, fp_error *err)
+{
+    if (!q)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the queue is NULL");
+    return q->drv->ping ? q->drv->ping(q->self, err) : FILEPROC_OK;
+}
+
+bool fpi_queue_publishes(const fp_queue *q)
+{
+    return q->drv->publish != NULL;
+}
+
+fp_status fpi_queue_publish(fp_queue *q, const fp_queue_event *events, size_t count,
+                            size_t *confirmed, fp_error *err)
+{
+    *confirmed = 0;
+    if (!q->drv->publish)
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "this queue does not publish events");
+    return q->drv->publish(q->self, events, count, confirmed, err);
+}
+
 const char *fp_message_body(const fp_message *msg, size_t *size)
 {
     if (size)

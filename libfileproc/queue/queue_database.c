@@ -365,6 +365,14 @@ static void bells_message_free(void *self, void *m)
         fpi_free(returned->a, returned);
 }
 
+static fp_status bells_ping(void *self, fp_error *err)
+{
+    doorbells *d = self;
+    int64_t counter;
+
+    return fpi_database_change_counter(d->db, &counter, err);
+}
+
 const fp_queue_driver fpi_queue_database_driver = {
     FILEPROC_QUEUE_DRIVER_INIT("database"),
     .open = bells_open,
@@ -374,4 +382,5 @@ const fp_queue_driver fpi_queue_database_driver = {
     .wake = bells_wake,
     .ack = bells_ack,
     .message_free = bells_message_free,
+    .ping = bells_ping,
 };

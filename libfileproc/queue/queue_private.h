@@ -3,6 +3,8 @@
 #ifndef FPI_QUEUE_PRIVATE_H
 #define FPI_QUEUE_PRIVATE_H
 
+#include <stdbool.h>
+
 #include <fileproc/driver/queue_driver.h>
 #include <fileproc/queue.h>
 
@@ -16,6 +18,12 @@ struct fp_queue {
 
 FPI_DEFINE_CLEANUP(fp_queue, fp_queue_free)
 FPI_DEFINE_CLEANUP(fp_message, fp_message_free)
+
+/** Whether the driver can publish events at all. */
+bool fpi_queue_publishes(const fp_queue *q);
+/** The driver's publish; NOTSUP when it has none. *confirmed is always set. */
+fp_status fpi_queue_publish(fp_queue *q, const fp_queue_event *events, size_t count,
+                            size_t *confirmed, fp_error *err);
 
 /** Ends with NULL. */
 extern const fp_queue_driver *const fpi_queue_drivers[];

@@ -7,6 +7,15 @@
 
 FILEPROC_BEGIN_DECLS
 
+/** An event for publish. */
+typedef struct fp_queue_event {
+    const char *id;           /**< Borrowed: the same for each time that the event is published. */
+    const char *type;         /**< Borrowed: what subscribers choose by, such as "fileproc.file.created". */
+    const char *content_type; /**< Borrowed. */
+    const void *body;         /**< Borrowed. */
+    size_t size;              /**< Bytes. */
+} fp_queue_event;
+
 /** A queue backend. Every slot may be called from many threads at once; the core has validated
  *  the arguments. */
 typedef struct fp_queue_driver {
@@ -30,6 +39,12 @@ typedef struct fp_queue_driver {
     fp_status (*ack)(void *self, void *m, fp_error *err);
     /** Required. As fp_message_free(). */
     void (*message_free)(void *self, void *m);
+    /** As fp_queue_ping(). NULL: it always works. */
+    fp_status (*ping)(void *self, fp_error *err);
+    /** Publishes events in order, for any number of subscribers, and waits until they are safe. Always sets *confirmed: how many
+     *  from the first on are. BUSY when the broker is away. NULL: this queue has no subscribers. */
+    fp_status (*publish)(void *self, const fp_queue_event *events, size_t count, size_t *confirmed,
+                         fp_error *err);
 } fp_queue_driver;
 /** The first two members; designated initialisers for the slots follow. */
 #define FILEPROC_QUEUE_DRIVER_INIT(name) .struct_size = sizeof(fp_queue_driver), .scheme = (name)
