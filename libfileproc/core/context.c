@@ -128,7 +128,7 @@ fp_status fp_context_add_queue_driver(fp_context *ctx, const fp_queue_driver *d,
 {
     if (!ctx || !d)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
-    if (fpi_options_check(sizeof(*d), sizeof(*d), d, err) < 0)
+    if (fpi_options_check(offsetof(fp_queue_driver, ping), sizeof(*d), d, err) < 0)
         return FILEPROC_ERR_INVALID;
     if (!d->scheme || !d->open || !d->close || !d->send || !d->receive || !d->wake || !d->ack ||
         !d->message_free)

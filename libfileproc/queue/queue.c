@@ -10,6 +10,9 @@
 
 #define DEFAULT_POLL_INTERVAL_MS 200u
 #define TOPIC_MAX 100u
+/* A driver that was built with older headers ends before what it does not know. */
+#define DRIVER_HAS(d, slot)                                                                        \
+    ((d)->struct_size >= offsetof(fp_queue_driver, slot) + sizeof((d)->slot) && (d)->slot)
 
 struct fp_message {
     fp_queue *q;
@@ -161,19 +164,19 @@ fp_status fp_queue_ping(fp_queue *q, fp_error *err)
 {
     if (!q)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "the queue is NULL");
-    return q->drv->ping ? q->drv->ping(q->self, err) : FILEPROC_OK;
+    return DRIVER_HAS(q->drv, ping) ? q->drv->ping(q->self, err) : FILEPROC_OK;
 }
 
 bool fpi_queue_publishes(const fp_queue *q)
 {
-    return q->drv->publish != NULL;
+    return DRIVER_HAS(q->drv, publish);
 }
 
 fp_status fpi_queue_publish(fp_queue *q, const fp_queue_event *events, size_t count,
                             size_t *confirmed, fp_error *err)
 {
     *confirmed = 0;
-    if (!q->drv->publish)
+    if (!DRIVER_HAS(q->drv, publish))
         return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "this queue does not publish events");
     return q->drv->publish(q->self, events, count, confirmed, err);
 }

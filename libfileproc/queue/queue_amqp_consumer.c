@@ -13,6 +13,9 @@
 
 #define TOPICS_MAX 1000u
 #define DELIVERY_COUNT_HEADER "x-delivery-count"
+/* A subscription that brings nothing for so long is made anew when nothing of it is in anybody's hands: brokers have been seen to lose
+ * one without a word (FPI_AMQP_DELETED_PAUSE_MS). */
+#define SILENCE_MS 60000
 
 struct fpi_amqp_topic {
     fpi_amqp_topic *next;
@@ -22,6 +25,9 @@ struct fpi_amqp_topic {
     uint64_t
         subscription; /* how many there were; messages of an earlier one are not ours any more */
     fpi_amqp_message *first, **last; /* that nobody has taken yet */
+    int64_t subscribe_at_ms;         /* monotonic: not before */
+    int64_t heard_ms;                /* monotonic: the last delivery, or the subscription */
+    unsigned taken;                  /* of this subscription, neither acknowledged nor given back */
     bool in_delivery;                /* between basic.deliver and the end of what it brings */
     uint64_t tag;                    /* of that */
     uint64_t deliver_left;
@@ -48,7 +54,7 @@ const char *fpi_amqp_message_topic(const fpi_amqp_message *m)
     return m->topic->name;
 }
 
-static fpi_amqp_message *take(fpi_amqp_topic *t)
+static fpi_amqp_message *next_message(fpi_amqp_topic *t)
 {
     fpi_amqp_message *m = t->first;
 
@@ -61,12 +67,20 @@ static fpi_amqp_message *take(fpi_amqp_topic *t)
     return m;
 }
 
+static fpi_amqp_message *take(fpi_amqp_topic *t)
+{
+    fpi_amqp_message *m = next_message(t);
+
+    t->taken += m != NULL;
+    return m;
+}
+
 /* The broker has these given to somebody else. */
 static void forget_messages(fpi_amqp_topic *t)
 {
     fpi_amqp_message *m;
 
-    while ((m = take(t)) != NULL)
+    while ((m = next_message(t)) != NULL)
         fpi_amqp_message_free(m);
     fpi_amqp_message_free(fpi_steal(&t->coming));
     t->in_delivery = false;
@@ -76,6 +90,7 @@ static void unsubscribed(fpi_amqp_topic *t)
 {
     t->subscribed = false;
     t->subscription++;
+    t->taken = 0;
     forget_messages(t);
 }
 
@@ -140,11 +155,20 @@ static int32_t header(const amqp_basic_properties_t *p, const char *name)
     return value < 0 ? 0 : value > INT32_MAX ? INT32_MAX : (int32_t)value;
 }
 
-/* What can't be kept goes: a stranger's message that is too large to the dead ones, for want of memory back to the queue. */
-static void refuse(fpi_amqp_consumer *c, const fpi_amqp_topic *t, bool again)
+/* A stranger's message that is too large goes to the dead ones. */
+static void refuse(fpi_amqp_consumer *c, const fpi_amqp_topic *t)
 {
-    (void)fpi_amqp_link_sent(&c->link, amqp_basic_nack(c->link.conn, t->channel, t->tag, 0, again),
+    (void)fpi_amqp_link_sent(&c->link, amqp_basic_nack(c->link.conn, t->channel, t->tag, 0, 0),
                              NULL);
+}
+
+/* Giving one message back would only bring it again at once. So all go back, with the connection, for a while. */
+static void out_of_memory(fpi_amqp_consumer *c)
+{
+    fp_error why = { 0 };
+
+    (void)fpi_no_memory(&why);
+    fpi_amqp_link_fail(&c->link, &why);
 }
 
 static void delivered(fpi_amqp_consumer *c, fpi_amqp_topic *t)
@@ -152,6 +176,7 @@ static void delivered(fpi_amqp_consumer *c, fpi_amqp_topic *t)
     fpi_amqp_message *m = fpi_steal(&t->coming);
 
     t->in_delivery = false;
+    t->heard_ms = fpi_monotonic_ms();
     if (!m)
         return;
     *t->last = m;
@@ -167,12 +192,12 @@ static void begin_content(fpi_amqp_consumer *c, fpi_amqp_topic *t, const amqp_fr
 
     t->deliver_left = size;
     if (size > FILEPROC_QUEUE_BODY_MAX) {
-        refuse(c, t, false);
+        refuse(c, t);
         return;
     }
     m = fpi_calloc(&c->link.ctx->a, 1, sizeof(*m) + (size_t)size + 1);
     if (!m) {
-        refuse(c, t, true);
+        out_of_memory(c);
         return;
     }
     m->a = &c->link.ctx->a;
@@ -250,6 +275,7 @@ static void take_frame(void *owner, const amqp_frame_t *frame)
         t->tag = ((const amqp_basic_deliver_t *)frame->payload.method.decoded)->delivery_tag;
         break;
     case AMQP_BASIC_CANCEL_METHOD: /* somebody deleted the queue */
+        t->subscribe_at_ms = fpi_monotonic_ms() + FPI_AMQP_DELETED_PAUSE_MS;
         subscription_ended(c, t);
         break;
     case AMQP_CHANNEL_CLOSE_METHOD:
@@ -344,6 +370,14 @@ static fp_status open_channel(fpi_amqp_consumer *c, fpi_amqp_topic *t, fp_error 
     return answered(c, t, "setting the prefetch", err);
 }
 
+static fp_status not_listening(const fpi_amqp_consumer *c, fp_error *err)
+{
+    if (c->link.state != FPI_AMQP_OPEN)
+        return fpi_amqp_link_away(&c->link, err);
+    return fp_error_setf(err, FILEPROC_ERR_BUSY,
+                         "the queue was deleted; it is made again in a moment");
+}
+
 /* The first deliveries may come with the broker's answer, so the subscription counts before it is asked for. */
 static fp_status subscribe(fpi_amqp_consumer *c, fpi_amqp_topic *t, fp_error *err)
 {
@@ -352,6 +386,8 @@ static fp_status subscribe(fpi_amqp_consumer *c, fpi_amqp_topic *t, fp_error *er
 
     if (t->subscribed)
         return FILEPROC_OK;
+    if (fpi_monotonic_ms() < t->subscribe_at_ms)
+        return not_listening(c, err);
     rc = fpi_amqp_declare_topic(&c->link, t->name, err);
     if (rc == FILEPROC_OK)
         rc = open_channel(c, t, err);
@@ -362,11 +398,28 @@ static fp_status subscribe(fpi_amqp_consumer *c, fpi_amqp_topic *t, fp_error *er
     (void)amqp_basic_consume(c->link.conn, t->channel, fpi_amqp_text(queue), amqp_empty_bytes, 0, 0,
                              0, amqp_empty_table);
     rc = answered(c, t, "subscribing", err);
+    t->heard_ms = fpi_monotonic_ms();
     if (rc < 0)
         unsubscribed(t);
     else
         fpi_log(c->link.ctx, FILEPROC_LOG_DEBUG, "amqp", "topic %s: subscribed", t->name);
     return rc;
+}
+
+/* Closing the channel brings back what the broker may believe to have given us. */
+static void renew(fpi_amqp_consumer *c, fpi_amqp_topic *t)
+{
+    amqp_rpc_reply_t reply;
+    fp_error why = { 0 };
+
+    if (!t->subscribed || c->link.state != FPI_AMQP_OPEN || t->first || t->taken ||
+        t->in_delivery || fpi_monotonic_ms() - t->heard_ms < SILENCE_MS)
+        return;
+    unsubscribed(t);
+    t->channel_open = false;
+    reply = amqp_channel_close(c->link.conn, t->channel, AMQP_REPLY_SUCCESS);
+    if (fpi_amqp_error_reply(reply, "closing a channel", &why) < 0)
+        fpi_amqp_link_fail(&c->link, &why);
 }
 
 /* ---- receiving ---- */
@@ -384,6 +437,19 @@ static fp_status try_subscribe(fpi_amqp_consumer *c, fpi_amqp_topic *t, fp_error
     return rc;
 }
 
+static bool may_subscribe(const fpi_amqp_consumer *c, const fpi_amqp_topic *t)
+{
+    return c->link.state == FPI_AMQP_OPEN && !t->subscribed &&
+           fpi_monotonic_ms() >= t->subscribe_at_ms;
+}
+
+static int64_t wait_end(const fpi_amqp_consumer *c, const fpi_amqp_topic *t, int64_t end)
+{
+    bool later = c->link.state == FPI_AMQP_OPEN && !t->subscribed;
+
+    return later && t->subscribe_at_ms < end ? t->subscribe_at_ms : end;
+}
+
 static fp_status wait_for_one(fpi_amqp_consumer *c, fpi_amqp_topic *t, receiver *r, int64_t end,
                               fpi_amqp_message **out, fp_error *err)
 {
@@ -391,12 +457,13 @@ static fp_status wait_for_one(fpi_amqp_consumer *c, fpi_amqp_topic *t, receiver 
 
     while (rc == FILEPROC_OK && !atomic_load(&c->woken) && !(*out = take(t)) &&
            fpi_monotonic_ms() < end) {
-        if (c->link.state == FPI_AMQP_OPEN && !t->subscribed)
+        renew(c, t);
+        if (may_subscribe(c, t))
             rc = try_subscribe(c, t, err);
         else if (fpi_amqp_link_is_due(&c->link))
             (void)fpi_amqp_link_connect(&c->link, NULL);
         else
-            fpi_amqp_link_wait(&c->link, &r->waiter, end);
+            fpi_amqp_link_wait(&c->link, &r->waiter, wait_end(c, t, end));
     }
     return rc;
 }
@@ -407,7 +474,7 @@ static fp_status look(fpi_amqp_consumer *c, fpi_amqp_topic *t, fpi_amqp_message 
 {
     fp_status rc = FILEPROC_OK;
 
-    if (c->link.state == FPI_AMQP_OPEN && !t->subscribed)
+    if (may_subscribe(c, t))
         rc = try_subscribe(c, t, err);
     fpi_amqp_link_drain(&c->link);
     if (rc == FILEPROC_OK)
@@ -430,7 +497,7 @@ static fp_status receive(fpi_amqp_consumer *c, fpi_amqp_topic *t, uint32_t timeo
     }
     if (rc == FILEPROC_OK && !*out && !t->subscribed && !atomic_load(&c->woken) &&
         (timeout_ms || c->link.failures))
-        rc = fpi_amqp_link_away(&c->link, err);
+        rc = not_listening(c, err);
     return rc;
 }
 
@@ -485,6 +552,8 @@ fp_status fpi_amqp_consumer_ack(fpi_amqp_consumer *c, fpi_amqp_message *m, fp_er
     else
         rc = fp_error_setf(err, FILEPROC_ERR_BUSY,
                            "the connection on which the message came is gone: it comes again");
+    if (rc == FILEPROC_OK)
+        m->topic->taken--;
     pthread_mutex_unlock(&c->link.lock);
     m->acknowledged = rc == FILEPROC_OK;
     return rc;
@@ -493,9 +562,11 @@ fp_status fpi_amqp_consumer_ack(fpi_amqp_consumer *c, fpi_amqp_message *m, fp_er
 void fpi_amqp_consumer_give_back(fpi_amqp_consumer *c, fpi_amqp_message *m, bool again)
 {
     pthread_mutex_lock(&c->link.lock);
-    if (is_ours(c, m))
+    if (is_ours(c, m)) {
+        m->topic->taken--;
         (void)fpi_amqp_link_sent(
             &c->link, amqp_basic_nack(c->link.conn, m->topic->channel, m->tag, 0, again), NULL);
+    }
     pthread_mutex_unlock(&c->link.lock);
 }
 
@@ -508,8 +579,10 @@ fp_status fpi_amqp_consumer_ping(fpi_amqp_consumer *c, fp_error *err)
     fpi_amqp_link_drain(&c->link);
     if (c->topics)
         rc = fpi_amqp_link_connect(&c->link, err);
-    for (fpi_amqp_topic *t = c->topics; rc == FILEPROC_OK && t; t = t->next)
+    for (fpi_amqp_topic *t = c->topics; rc == FILEPROC_OK && t; t = t->next) {
+        renew(c, t);
         rc = subscribe(c, t, err);
+    }
     pthread_mutex_unlock(&c->link.lock);
     return rc;
 }

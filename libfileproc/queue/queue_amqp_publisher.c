@@ -22,7 +22,8 @@ typedef struct fpi_amqp_batch {
 
 typedef struct fpi_amqp_known_topic {
     struct fpi_amqp_known_topic *next;
-    uint64_t declared; /* the connection, by link.opened, that has */
+    uint64_t declared;  /* the connection, by link.opened, that has */
+    int64_t deleted_ms; /* monotonic: when it was found to be gone */
     char name[];
 } fpi_amqp_known_topic;
 
@@ -226,6 +227,7 @@ static fpi_amqp_known_topic *know_topic(fpi_amqp_publisher *p, const char *topic
     if (!t)
         return NULL;
     memcpy(t->name, topic, size);
+    t->deleted_ms = INT64_MIN / 2;
     t->next = p->topics;
     p->topics = t;
     return t;
@@ -238,6 +240,9 @@ static fp_status declare(fpi_amqp_publisher *p, fpi_amqp_known_topic *t, fp_erro
 
     if (*declared == p->link.opened)
         return rc;
+    if (t && fpi_monotonic_ms() - t->deleted_ms < FPI_AMQP_DELETED_PAUSE_MS)
+        return fp_error_setf(err, FILEPROC_ERR_BUSY,
+                             "the queue was deleted; it is made again in a moment");
     rc =
         t ? fpi_amqp_declare_topic(&p->link, t->name, err) : fpi_amqp_declare_events(&p->link, err);
     if (rc == FILEPROC_OK)
@@ -317,9 +322,11 @@ static fp_status judge(fpi_amqp_publisher *p, fpi_amqp_known_topic *t,
         switch (letters[i].fate) {
         case FPI_AMQP_CONFIRMED:
             continue;
-        case FPI_AMQP_RETURNED: /* somebody deleted the queue: the next one makes it again */
-            if (t)
+        case FPI_AMQP_RETURNED: /* somebody deleted the queue: one of the next makes it again */
+            if (t) {
                 t->declared = 0;
+                t->deleted_ms = fpi_monotonic_ms();
+            }
             return fp_error_setf(err, FILEPROC_ERR_BUSY, "no queue takes the message");
         case FPI_AMQP_REFUSED:
             return fp_error_setf(err, FILEPROC_ERR_BUSY, "the broker refused the message");

@@ -8,6 +8,10 @@
 /** Every name fits, the NUL included. */
 #define FPI_AMQP_NAME_SIZE 256u
 
+/** A queue that somebody deleted is not made again before. When it is, the broker (RabbitMQ 3.10, quorum queues) may take the new
+ *  one for the old, and keep subscriptions that never bring anything. */
+#define FPI_AMQP_DELETED_PAUSE_MS 1000
+
 /** How long a message waits that was given back again and again; see fpi_amqp_delay_name(). */
 #define FPI_AMQP_DELAYS 3u
 

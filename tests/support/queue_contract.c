@@ -338,13 +338,30 @@ START_TEST(wrong_arguments_change_nothing)
 }
 END_TEST
 
+START_TEST(ping_says_that_it_works)
+{
+    fp_error err = { 0 };
+    world w;
+
+    world_open(&w, _i);
+    ck_status(fp_queue_ping(w.q, &err), FILEPROC_OK, &err);
+    must_send(w.q, TOPIC, "between");
+    must_hear(w.q, TOPIC, "between");
+    ck_status(fp_queue_ping(w.q, &err), FILEPROC_OK, &err);
+    must_be_silent(w.q, TOPIC, 0);
+    ck_status(fp_queue_ping(NULL, &err), FILEPROC_ERR_INVALID, &err);
+    world_close(&w);
+}
+END_TEST
+
 void queue_contract_add(Suite *suite, const queue_contract *list, int count)
 {
     const TTest *const tests[] = {
         messages_arrive_once_in_their_topic, any_bytes_up_to_the_limit_pass,
         unacknowledged_message_comes_again,  waiting_ends_with_its_time,
         waiting_receiver_hears_at_once,      wake_ends_all_waiting_and_stays,
-        each_message_has_one_receiver,       wrong_arguments_change_nothing,
+        each_message_has_one_receiver,       ping_says_that_it_works,
+        wrong_arguments_change_nothing,
     };
     TCase *tcase = tcase_create("queue contract");
 

@@ -123,8 +123,13 @@ START_TEST(drivers_with_a_missing_slot_are_refused)
         queue = (fp_queue_driver){ FILEPROC_QUEUE_DRIVER_INIT("x") };
         FILL_SLOTS(queue, open);
         memset((char *)&queue + at, 0, sizeof(void *));
-        ck_assert_int_eq(fp_context_add_queue_driver(ctx, &queue, &err), FILEPROC_ERR_INVALID);
+        ck_assert_int_eq(fp_context_add_queue_driver(ctx, &queue, &err),
+                         at < offsetof(fp_queue_driver, ping) ? FILEPROC_ERR_INVALID : FILEPROC_OK);
     }
+    queue.struct_size = offsetof(fp_queue_driver, ping); /* an older one */
+    ck_assert_int_eq(fp_context_add_queue_driver(ctx, &queue, &err), FILEPROC_OK);
+    queue.struct_size--;
+    ck_assert_int_eq(fp_context_add_queue_driver(ctx, &queue, &err), FILEPROC_ERR_INVALID);
     storage = (fp_storage_driver){ .struct_size = 8 };
     ck_assert_int_eq(fp_context_add_storage_driver(ctx, &storage, &err), FILEPROC_ERR_INVALID);
     fp_context_free(ctx);
