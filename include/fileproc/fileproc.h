@@ -9,6 +9,7 @@
 #include <fileproc/context.h>
 #include <fileproc/database.h>
 #include <fileproc/error.h>
+#include <fileproc/event.h>
 #include <fileproc/job.h>
 #include <fileproc/pipeline.h>
 #include <fileproc/queue.h>

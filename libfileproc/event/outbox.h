@@ -16,8 +16,11 @@
 fp_status fpi_outbox_append(fp_context *ctx, fp_tx *tx, const char *type, const char *subject,
                             const char *data, fp_error *err);
 
-/** Forgets events created before before_ms: the relay that sends them on is not in this release, so the
- *  table must not grow for ever. At most 50000 in one call. */
+/** The name of the relay of all events, in the table of relays. */
+#define FPI_RELAY_EVENTS "events"
+
+/** Forgets events created before before_ms: those that were sent; and those that were not, when no relay was seen for 7 days, so that
+ *  the table does not grow for ever where there is none. At most 50000 of each in one call. */
 fp_status fpi_outbox_prune(fp_tx *tx, int64_t before_ms, fp_error *err);
 
 #endif
