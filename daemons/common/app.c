@@ -172,10 +172,12 @@ static fp_status open_database(fpd_app *app, fp_error *err)
 static fp_status open_queue(fpd_app *app, fp_error *err)
 {
     fp_queue_options o = FILEPROC_QUEUE_OPTIONS_INIT;
+    const char *broker = fp_config_string(app->config, "RABBITMQ_URL");
     fp_status rc;
 
     o.database = app->database;
-    rc = fp_queue_open(app->ctx, "database:", &o, &app->queue, err);
+    app->has_broker = broker && *broker;
+    rc = fp_queue_open(app->ctx, app->has_broker ? broker : "database:", &o, &app->queue, err);
     return rc < 0 ? rc : fp_catalog_open(app->ctx, app->database, app->storage, &app->catalog, err);
 }
 

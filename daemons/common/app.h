@@ -3,6 +3,8 @@
 #ifndef FPD_APP_H
 #define FPD_APP_H
 
+#include <stdbool.h>
+
 #include <fileproc/config.h>
 #include <fileproc/upload.h>
 #include <fileproc/version.h>
@@ -19,6 +21,7 @@ typedef struct fpd_app {
     fp_storage *storage;
     fp_database *database;
     fp_queue *queue;
+    bool has_broker; /* the queue is one that publishes events */
     fp_catalog *catalog;
     fp_pipelines *pipelines;
     fp_jobs *jobs;

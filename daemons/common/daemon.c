@@ -14,6 +14,7 @@
 #include "lifecycle.h"
 #include "log.h"
 #include "maintenance.h"
+#include "relay_thread.h"
 #include "server.h"
 #include "workers.h"
 
@@ -34,6 +35,7 @@ typedef struct running {
     fpd_health_state health_state;
     fpd_dispatcher *dispatcher;
     fpd_maintenance *maintenance;
+    fpd_relay_thread *relay;
     fpd_server *server;
     fpd_workers *workers;
 } running;
@@ -195,6 +197,22 @@ static fp_status start_maintenance(running *r, fp_error *err)
     return r->maintenance ? FILEPROC_OK : out_of_memory(err);
 }
 
+static fp_status start_relay(running *r, fp_error *err)
+{
+    const fpd_relay_thread_options o = {
+        .ctx = r->ctx,
+        .database = r->app.database,
+        .queue = r->app.queue,
+        .source = "/fileproc",
+        .metrics = r->app.metrics,
+    };
+
+    if (!r->app.has_broker)
+        return FILEPROC_OK;
+    r->relay = fpd_relay_thread_start(&o, err);
+    return r->relay ? FILEPROC_OK : err->code;
+}
+
 static fp_status start_server(running *r, fp_error *err)
 {
     const fpd_server_options o = {
@@ -223,6 +241,8 @@ static fp_status start(running *r, fp_error *err)
     rc = make_parts(r, err);
     if (rc == FILEPROC_OK)
         rc = start_maintenance(r, err);
+    if (rc == FILEPROC_OK)
+        rc = start_relay(r, err);
     if (rc == FILEPROC_OK)
         rc = start_server(r, err);
     if (rc < 0)
@@ -253,6 +273,7 @@ static void release(running *r)
     fpd_workers_stop(r->workers);
     fpd_server_stop(r->server);
     fpd_maintenance_stop(r->maintenance);
+    fpd_relay_thread_stop(r->relay);
     fpd_dispatcher_free(r->dispatcher);
     fpd_health_free(r->health);
     if (r->app_open)

@@ -73,11 +73,9 @@ static bool probe_storage(fpd_app *app)
 
 static bool probe_queue(fpd_app *app)
 {
-    FPD_CLEANUP(fp_message) message = NULL;
     fp_error err = { 0 };
 
-    return fp_queue_receive(app->queue, "fileproc.health", 0, &message, &err) == FILEPROC_OK ||
-           failed("queue", &err);
+    return fp_queue_ping(app->queue, &err) == FILEPROC_OK || failed("queue", &err);
 }
 
 static bool probe_helper(const fpd_health *health)
@@ -103,7 +101,8 @@ static void ask(fpd_health *health)
         (fpd_health_probe){ "database", database ? "connected" : "disconnected", database, true };
     r->probes[1] =
         (fpd_health_probe){ "storage", storage ? "connected" : "disconnected", storage, true };
-    r->probes[2] = (fpd_health_probe){ "queue", queue ? "connected" : "disconnected", queue, true };
+    r->probes[2] = (fpd_health_probe){ app->has_broker ? "rabbitmq" : "queue",
+                                       queue ? "connected" : "disconnected", queue, true };
     r->probes[3] =
         (fpd_health_probe){ "helper", helper ? "available" : "unavailable", helper, false };
     r->probes[4] =

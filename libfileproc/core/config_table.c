@@ -42,6 +42,8 @@ static const fpi_setting rows[] = {
     { "DATABASE_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
       "Database: sqlite:///var/lib/fileproc/fileproc.db, or postgresql://user:password@host:5432/name. Empty: a SQLite file in "
       "the data folder." },
+    { "RABBITMQ_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
+      "Broker for jobs and events, such as amqp://user:password@host:5672/. Empty: the database rings, events go nowhere." },
     { "FILEPROC_STORAGE_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
       "Store for the bytes of files, such as s3://bucket?endpoint=host:9000&secure=0. Empty: MINIO_BUCKET "
       "at MINIO_ENDPOINT when that is set, else files in the data folder." },
