@@ -512,7 +512,7 @@ fp_status fpi_amqp_consumer_receive(fpi_amqp_consumer *c, const char *topic, uin
         return FILEPROC_OK;
     pthread_mutex_lock(&c->link.lock);
     rc = find_topic(c, topic, &t, err);
-    if (rc == FILEPROC_OK)
+    if (t)
         rc = receive(c, t, timeout_ms, out, err);
     pthread_mutex_unlock(&c->link.lock);
     return rc;

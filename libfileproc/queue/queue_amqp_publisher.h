@@ -24,14 +24,13 @@ typedef struct fpi_amqp_letter {
     const char *content_type; /* NULL = none */
     const void *body;
     size_t size;
-    int32_t delays; /* FPI_AMQP_DELAYS_HEADER, when not 0 */
-    bool mandatory; /* only without an id */
-    fpi_amqp_fate fate;
-    /* The publisher's: */
-    struct fpi_amqp_letter *next;
+    struct fpi_amqp_letter *next; /* the publisher's, like the next two */
     struct fpi_amqp_batch *batch;
     uint64_t tag;
-    bool returned;
+    int32_t delays; /* FPI_AMQP_DELAYS_HEADER, when not 0 */
+    fpi_amqp_fate fate;
+    bool mandatory; /* only without an id */
+    bool returned;  /* the publisher's */
 } fpi_amqp_letter;
 
 typedef struct fpi_amqp_publisher {

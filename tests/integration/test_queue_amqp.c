@@ -19,21 +19,29 @@
 #define QUEUE "topic." TOPIC
 
 /* Names of its own for each queue, so that it is empty and the tests don't meet. */
+static char contract_uri[600];
+
 static fp_queue *fresh_broker(fp_context *ctx)
 {
-    char uri[600], id[FPI_UUID_SIZE];
+    char id[FPI_UUID_SIZE];
     fp_error err = { 0 };
     fp_queue *q = NULL;
 
     ck_status(fpi_uuid7(ctx, id, &err), FILEPROC_OK, &err);
-    snprintf(uri, sizeof(uri), "%s?prefix=test-%s.", broker_uri(), id);
-    ck_status(fp_queue_open(ctx, uri, NULL, &q, &err), FILEPROC_OK, &err);
+    snprintf(contract_uri, sizeof(contract_uri), "%s?prefix=test-%s.", broker_uri(), id);
+    ck_status(fp_queue_open(ctx, contract_uri, NULL, &q, &err), FILEPROC_OK, &err);
     return q;
 }
 
 static void gone_broker(fp_queue *q)
 {
+    fp_context *ctx = NULL;
+    fp_error err = { 0 };
+
     fp_queue_free(q);
+    ck_status(fp_context_new(NULL, &ctx, &err), FILEPROC_OK, &err);
+    broker_forget(ctx, contract_uri);
+    fp_context_free(ctx);
 }
 
 static const queue_contract drivers[] = { { fresh_broker, gone_broker } };
@@ -736,7 +744,8 @@ START_TEST(what_was_confirmed_survives_the_broker_s_crash)
     own_broker("start", uri);
     broker_world_open(&w, uri, false, "");
     must_send(w.q, "0");
-    pause_for_ms(2000); /* RabbitMQ 3.10 writes down within half a second that there is a new queue */
+    pause_for_ms(
+        2000); /* RabbitMQ 3.10 writes down within half a second that there is a new queue */
     run_load(&w, true, restart_once, seen);
     ck_assert_int_gt(restarts, 0);
     for (int i = 0; i < SENDERS * EACH; i++)

@@ -84,11 +84,41 @@ fp_queue *broker_world_another(broker_world *w)
     return q;
 }
 
+void broker_forget(fp_context *ctx, const char *uri)
+{
+    static const char *const names[] = { "dead",      "delay.1s",         "delay.10s",
+                                         "delay.1m",  "topic.test.topic", "topic.test.other",
+                                         "topic.odd", "subscriber" };
+    amqp_connection_state_t conn = NULL;
+    fpi_amqp_settings s = { 0 };
+    fp_error err = { 0 };
+
+    ck_status(fpi_amqp_settings_parse(ctx, uri, &s, &err), FILEPROC_OK, &err);
+    if (fpi_amqp_connect(&s, "test", &conn, &err) == FILEPROC_OK) {
+        amqp_channel_open(conn, 1);
+        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+            char name[256];
+
+            snprintf(name, sizeof(name), "%s%s", s.prefix, names[i]);
+            amqp_queue_delete(conn, 1, amqp_cstring_bytes(name), 0, 0);
+        }
+        amqp_destroy_connection(conn);
+    }
+    fpi_amqp_settings_dispose(&s);
+}
+
 void broker_world_close(broker_world *w)
 {
     fp_queue_free(w->q);
     if (w->admin)
         amqp_destroy_connection(w->admin);
+    if (w->proxy) {
+        flow_proxy_refuse(w->proxy, false);
+        flow_proxy_hold(w->proxy, false, false);
+        flow_proxy_slow(w->proxy, 0);
+        flow_proxy_cut_after(w->proxy, 0);
+    }
+    broker_forget(w->ctx, w->uri);
     fpi_amqp_settings_dispose(&w->settings);
     if (w->proxy)
         flow_proxy_stop(w->proxy);

@@ -37,6 +37,9 @@ void broker_delete_queue(broker_world *w, const char *what);
 /* Messages in a queue that no consumer holds; -1 when there is no such queue. */
 int broker_depth(broker_world *w, const char *what);
 
+/* Deletes what a queue with that URI has declared, so that the broker does not fill up. It must be closed. */
+void broker_forget(fp_context *ctx, const char *uri);
+
 int64_t monotonic_ms(void);
 void pause_for_ms(long ms);
 
