@@ -147,7 +147,9 @@ typedef struct fp_pipeline_sink {
     /** A step made a file. Outputs count only once their step is done. */
     fp_status (*output)(void *user_data, const fp_pipeline_output *output, fp_error *err);
     /** A step is done; result is a JSON object; info_key says under which member of a file's info
-     *  it belongs, NULL when it doesn't. */
+     *  it belongs, NULL when it doesn't: its operation has none, or the step ran with other parameters than the
+     *  operation's defaults (what `{}` stands for), such as a few pages only: that is no fact about the whole file.
+     *  An operation that can't run without parameters has no defaults, so each of its results belongs there. */
     fp_status (*step_done)(void *user_data, const char *step, const char *operation,
                            const char *info_key, const char *result, fp_error *err);
     /** Called at least once a second while a step runs: the place to renew a lease. */

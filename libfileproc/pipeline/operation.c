@@ -93,6 +93,22 @@ static fp_status parse_schema(const char *name, const char *text, json_t **out, 
     return FILEPROC_OK;
 }
 
+static fp_status find_defaults(const json_t *schema, json_t **out, fp_error *err)
+{
+    const fpi_place root = FPI_PLACE_ROOT;
+    FPI_CLEANUP(json_t) params = json_object();
+    fp_error e = { 0 };
+    fp_status rc = params ? fpi_schema_apply(schema, params, &root, &e) : fpi_no_memory(&e);
+
+    if (rc == FILEPROC_OK)
+        *out = fpi_steal(&params);
+    if (rc == FILEPROC_ERR_INVALID)
+        return FILEPROC_OK; /* something is required */
+    if (rc < 0 && err)
+        *err = e;
+    return rc;
+}
+
 /* The array is large enough. */
 static fp_status add(fpi_operations *ops, fpi_operation op, const char *parameters, fp_error *err)
 {
@@ -101,7 +117,11 @@ static fp_status add(fpi_operations *ops, fpi_operation op, const char *paramete
     if (rc == FILEPROC_OK)
         rc = parse_schema(op.name, parameters ? parameters : NO_PARAMETERS, &op.schema, err);
     if (rc == FILEPROC_OK)
+        rc = find_defaults(op.schema, &op.defaults, err);
+    if (rc == FILEPROC_OK)
         ops->items[ops->count++] = op;
+    else
+        json_decref(op.schema);
     return rc;
 }
 
@@ -120,14 +140,14 @@ static fp_status add_all(const fp_context *ctx, fpi_operations *ops, fp_error *e
     for (size_t i = 0; rc == FILEPROC_OK && i < ctx->operations.count; i++) {
         const fp_operation *own = ctx->operations.items[i];
 
-        rc = add(ops, (fpi_operation){ own->name, own->accepts, own->info_key, own, NULL },
+        rc = add(ops, (fpi_operation){ own->name, own->accepts, own->info_key, own, NULL, NULL },
                  own->parameters, err);
     }
     for (size_t i = 0; rc == FILEPROC_OK && i < fpi_builtin_operation_count; i++) {
         const fpi_builtin_operation *b = &fpi_builtin_operations[i];
 
         if (!is_there(ops, b->name))
-            rc = add(ops, (fpi_operation){ b->name, b->accepts, b->info_key, NULL, NULL },
+            rc = add(ops, (fpi_operation){ b->name, b->accepts, b->info_key, NULL, NULL, NULL },
                      b->parameters, err);
     }
     return rc;
@@ -159,8 +179,10 @@ void fpi_operations_dispose(fpi_operations *ops)
 {
     if (!ops->ctx)
         return;
-    for (size_t i = 0; i < ops->count; i++)
+    for (size_t i = 0; i < ops->count; i++) {
         json_decref(ops->items[i].schema);
+        json_decref(ops->items[i].defaults);
+    }
     fpi_free(&ops->ctx->a, ops->items);
     *ops = (fpi_operations){ NULL, NULL, 0 };
 }

@@ -16,6 +16,7 @@ typedef struct fpi_operation {
     const char *info_key;         /* or NULL */
     const fp_operation *embedded; /* NULL: runs in the helper */
     json_t *schema;
+    json_t *defaults; /* the params that {} stands for; NULL when it can't run without any */
 } fpi_operation;
 
 /** Sorted by name; immutable once it is filled. */

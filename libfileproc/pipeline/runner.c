@@ -119,6 +119,14 @@ fp_status fpi_run_tell_detected(fpi_run *run, const char *mime_type, fp_error *e
     return fpi_sink_answer(sink->detected(sink->user_data, mime_type, err), "taking the type", err);
 }
 
+/* What an operation finds out of its own accord holds for the whole file; what it finds out when told to look at some pages doesn't. */
+static const char *info_key_of(const fpi_run_step *step)
+{
+    const fpi_operation *op = step->operation;
+
+    return !op->defaults || json_equal(step->params, op->defaults) ? op->info_key : NULL;
+}
+
 fp_status fpi_run_tell_step(fpi_run *run, const fpi_run_step *step, const char *result,
                             fp_error *err)
 {
@@ -127,8 +135,8 @@ fp_status fpi_run_tell_step(fpi_run *run, const fpi_run_step *step, const char *
 
     if (!sink->step_done)
         return FILEPROC_OK;
-    rc = sink->step_done(sink->user_data, step->name, step->operation->name,
-                         step->operation->info_key, result, err);
+    rc = sink->step_done(sink->user_data, step->name, step->operation->name, info_key_of(step),
+                         result, err);
     return fpi_sink_answer(rc, "taking a result", err);
 }
 

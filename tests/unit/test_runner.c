@@ -537,11 +537,50 @@ START_TEST(type_is_found_first_for_an_embedders_operation_too)
     ck_assert_int_eq(lseek(f.fd, 5, SEEK_SET), 5);
     goes(&f, ONLY_APP("\"outputs\":1"), "x.png", "application/octet-stream");
     ck_assert_str_eq(r.order, "detected:image/png output:app step:app ");
-    ck_assert_str_eq(r.results[0], "app.work work {\"name\":\"x.png\",\"type\":\"image/png\"}");
+    ck_assert_str_eq(r.results[0], "app.work - {\"name\":\"x.png\",\"type\":\"image/png\"}");
     ck_assert_str_eq(r.outputs[0].name, "x-app.txt");
     ck_assert_str_eq(r.outputs[0].head, "output 0");
     ck_assert_str_eq(r.outputs[0].info, "{\"n\":0}");
     goes(&f, ONLY_APP("\"silent\":true"), "x.png", "image/png");
+    ck_assert_str_eq(r.results[0], "app.work - {}");
+    end(&f);
+}
+END_TEST
+
+START_TEST(only_results_of_the_default_parameters_are_facts_of_the_file)
+{
+    static const fp_operation strict = {
+        FILEPROC_OPERATION_INIT("app.work"),
+        .accepts = "image/*",
+        .parameters =
+            "{\"type\":\"object\",\"required\":[\"silent\"],\"properties\":{" FLAG("silent") "}}",
+        .info_key = "work",
+        .user_data = &app_context,
+        .run = app_run,
+    };
+    static const fp_operation lax = {
+        FILEPROC_OPERATION_INIT("app.work"),
+        .accepts = "image/*",
+        .parameters = "{\"type\":\"object\",\"properties\":{\"silent\":{\"type\":\"boolean\","
+                      "\"default\":true}}}",
+        .info_key = "work",
+        .user_data = &app_context,
+        .run = app_run,
+    };
+    fixture f;
+
+    begin_with(&f, NULL, &lax, sample_png(20, 10));
+    app_context = f.w.ctx;
+    goes(&f, ONLY_APP(""), "x", "image/png");
+    ck_assert_str_eq(r.results[0], "app.work work {}");
+    goes(&f, ONLY_APP("\"silent\":true"), "x", "image/png");
+    ck_assert_str_eq(r.results[0], "app.work work {}");
+    goes(&f, ONLY_APP("\"silent\":false"), "x", "image/png");
+    ck_assert_str_eq(r.results[0], "app.work - {\"name\":\"x\",\"type\":\"image/png\"}");
+    end(&f);
+    /* What can't run without parameters has no defaults. */
+    begin_with(&f, NULL, &strict, sample_png(20, 10));
+    goes(&f, ONLY_APP("\"silent\":true"), "x", "image/png");
     ck_assert_str_eq(r.results[0], "app.work work {}");
     end(&f);
 }
@@ -740,6 +779,7 @@ RUN_TESTS("runner", photo_gets_its_facts_and_two_sizes_in_order,
           cancel_of_another_thread_stops_a_helper_and_every_later_run,
           cancel_stops_an_embedders_operation_at_its_next_tick,
           type_is_found_first_for_an_embedders_operation_too,
+          only_results_of_the_default_parameters_are_facts_of_the_file,
           several_outputs_of_one_step_are_numbered,
           helpers_and_embedders_steps_go_in_the_order_of_the_pipeline,
           embedders_operation_gets_no_file_of_a_type_it_does_not_take,

@@ -33,7 +33,8 @@ typedef struct fp_operation {
                              *   maxLength, const, items, minItems, maxItems, additionalProperties) of the params object.
                              *   Unlike in the standard, additionalProperties is false when absent and default is
                              *   written into the params. Other words are refused. NULL = no parameters. */
-    const char *info_key;   /**< Where its result goes in a file's info; NULL = nowhere. */
+    const char *info_key;   /**< Where its result goes in a file's info when it ran with its default parameters (see
+                             *   fp_pipeline_sink.step_done); NULL = nowhere. */
     void *user_data;        /**< Handed to run. */
     /** Does the work on the caller's thread and appends a JSON object to result. FILEPROC_ERROR_PERMANENT in
      *  err->flags says that trying again is useless. */
