@@ -13,6 +13,8 @@
 #define FPD_JSON_MAX (1024u * 1024u)
 /** How deep it may nest. */
 #define FPD_JSON_DEPTH 64
+/** How JSON is written: with as many digits as the library writes, so that 5.6 stays 5.6. */
+#define FPD_JSON_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
 
 /** Reads an object; an absent body is an empty object when `optional`. On failure answers 400, 413, 415 or 422 and returns
  *  NULL. */

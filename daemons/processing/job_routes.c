@@ -36,7 +36,7 @@ static bool take_pipeline(fpd_request *rq, const json_t *body, char **text)
         return false;
     }
     *text = json_is_string(pipeline) ? fpd_memory_copy(json_string_value(pipeline))
-                                     : json_dumps(pipeline, JSON_COMPACT);
+                                     : json_dumps(pipeline, FPD_JSON_FLAGS);
     if (!*text)
         fpd_problem(rq, 503, "busy", "The server is out of memory.");
     return *text != NULL;

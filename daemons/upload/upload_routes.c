@@ -54,7 +54,7 @@ static bool take_metadata(fpd_request *rq, const json_t *body, char **text)
         fpd_problem(rq, 422, "metadata_invalid", "metadata must be an object.");
         return false;
     }
-    *text = json_dumps(metadata, JSON_COMPACT);
+    *text = json_dumps(metadata, FPD_JSON_FLAGS);
     if (!*text)
         fpd_problem(rq, 503, "busy", "The server is out of memory.");
     return *text != NULL;

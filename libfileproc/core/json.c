@@ -72,8 +72,7 @@ fp_status fpi_json_dump(const fp_context *ctx, const json_t *json, fp_buf *out, 
     dump_target target = { ctx, out, false };
     size_t before = out->size;
 
-    if (json_dump_callback(json, append_dump, &target, JSON_COMPACT | JSON_ENCODE_ANY) == 0 &&
-        !target.failed)
+    if (json_dump_callback(json, append_dump, &target, FPI_JSON_FLAGS) == 0 && !target.failed)
         return FILEPROC_OK;
     out->size = before;
     if (out->data)

@@ -12,6 +12,9 @@ FPI_DEFINE_CLEANUP(json_t, json_decref)
 /** How deep documents of others may nest. jansson's own limit is 2048; this is checked on top of it. */
 #define FPI_JSON_DEPTH 64
 
+/** How everything is written. 15 digits give back every decimal number of up to 15 digits as it was: 5.6 and not 5.5999999999999996. */
+#define FPI_JSON_FLAGS (JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
+
 /** A new reference in *out. INVALID with line and column for text that is no JSON, has duplicate members, or nests
  *  deeper than FPI_JSON_DEPTH. `what` begins the message. */
 fp_status fpi_json_parse(const char *text, size_t size, const char *what, json_t **out,

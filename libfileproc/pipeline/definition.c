@@ -178,7 +178,7 @@ fp_status fpi_definition_complete(const fpi_operations *ops, const json_t *given
         rc = complete_accepts(copy, place, whole, err);
     if (rc == FILEPROC_OK)
         rc = complete_steps(ops, copy, place, whole, err);
-    if (rc == FILEPROC_OK && json_dumpb(whole, NULL, 0, JSON_COMPACT) > FPI_DEFINITION_TEXT_MAX)
+    if (rc == FILEPROC_OK && json_dumpb(whole, NULL, 0, FPI_JSON_FLAGS) > FPI_DEFINITION_TEXT_MAX)
         rc = WRONG(err, place, "with all parameters written out it is longer than %u bytes",
                    FPI_DEFINITION_TEXT_MAX);
     if (rc == FILEPROC_OK)

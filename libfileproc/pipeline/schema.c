@@ -101,7 +101,7 @@ static bool same(const json_t *a, const json_t *b)
 /* A value of a schema, for a message. */
 static void show(const json_t *value, char *out, size_t size)
 {
-    size_t n = json_dumpb(value, out, size - 1, JSON_COMPACT | JSON_ENCODE_ANY);
+    size_t n = json_dumpb(value, out, size - 1, FPI_JSON_FLAGS);
 
     if (n >= size) /* too long for the message */
         n = (size_t)snprintf(out, size, "a certain value");

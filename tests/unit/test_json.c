@@ -123,6 +123,22 @@ START_TEST(members_are_set_or_the_failure_is_told)
 }
 END_TEST
 
+START_TEST(decimal_numbers_come_out_as_they_went_in)
+{
+    static const char text[] = "[5.6,0.1,1e-7,123456.789012345,1.0,-0.333333333333333]";
+    FPI_CLEANUP(json_t) json = NULL;
+    fp_context *ctx = NULL;
+    char *again;
+
+    ck_assert_int_eq(fp_context_new(NULL, &ctx, NULL), FILEPROC_OK);
+    ck_assert_int_eq(fpi_json_parse(text, strlen(text), "test", &json, &err), FILEPROC_OK);
+    again = fpi_json_text(ctx, json);
+    ck_assert_str_eq(again, text);
+    fpi_free(&ctx->a, again);
+    fp_context_free(ctx);
+}
+END_TEST
+
 RUN_TESTS("json", good_documents_are_parsed, bad_documents_are_refused_with_their_place,
           depth_is_limited, dump_survives_every_allocation_failure,
-          members_are_set_or_the_failure_is_told)
+          members_are_set_or_the_failure_is_told, decimal_numbers_come_out_as_they_went_in)
