@@ -35,20 +35,31 @@
     "\"" name "\":{\"type\":\"integer\",\"minimum\":" #low ",\"maximum\":" #high                   \
     ",\"default\":" #standard "}"
 #define BOOLEAN_OR(name, standard) "\"" name "\":{\"type\":\"boolean\",\"default\":" #standard "}"
-#define TEXT_OR(name, shortest, longest, standard)                                                 \
-    "\"" name "\":{\"type\":\"string\",\"minLength\":" #shortest ",\"maxLength\":" #longest        \
+#define MATCHING_OR(name, pattern, longest, standard)                                              \
+    "\"" name "\":{\"type\":\"string\",\"pattern\":\"" pattern "\",\"maxLength\":" #longest        \
     ",\"default\":\"" standard "\"}"
 #define CHOICE(name, values) "\"" name "\":{\"type\":\"string\",\"enum\":[" values "]}"
 #define CHOICE_OR(name, values, standard)                                                          \
     "\"" name "\":{\"type\":\"string\",\"enum\":[" values "],\"default\":\"" standard "\"}"
+
+#define OBJECT_WITH_ANY(alternatives, members)                                                     \
+    "{\"type\":\"object\",\"anyOf\":[" alternatives "],\"properties\":{" members                   \
+    "},\"additionalProperties\":false}"
+#define REQUIRING(name) "{\"required\":[\"" name "\"]}"
+
+/* As media_param.c and media_pages.c read them. That a range goes upwards only they can see. */
+#define COLOUR "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"
+#define PAGE "[1-9][0-9]{0,6}"
+#define PAGE_RANGE PAGE "(-(" PAGE ")?)?"
+#define PAGES "^(all|" PAGE_RANGE "(," PAGE_RANGE ")*)$"
 
 #define IMAGE_FORMATS "\"jpeg\",\"png\",\"webp\",\"avif\",\"gif\",\"tiff\""
 #define PAGE_FORMATS "\"webp\",\"png\",\"jpeg\""
 /* What all that writes pictures has in common. */
 #define SAVING                                                                                     \
     INTEGER_OR("quality", 1, 100, 80)                                                              \
-    "," BOOLEAN_OR("lossless", false) "," BOOLEAN_OR("keep_icc", true) "," TEXT_OR(                \
-        "background", 4, 7, "#ffffff") "," CHOICE_OR("frames", "\"first\",\"all\"", "first")
+    "," BOOLEAN_OR("lossless", false) "," BOOLEAN_OR("keep_icc", true) "," MATCHING_OR(            \
+        "background", COLOUR, 7, "#ffffff") "," CHOICE_OR("frames", "\"first\",\"all\"", "first")
 #define BOX INTEGER("width", 1, 16384) "," INTEGER("height", 1, 16384)
 
 const fpi_builtin_operation fpi_builtin_operations[] = {
@@ -57,21 +68,23 @@ const fpi_builtin_operation fpi_builtin_operations[] = {
     { "image.convert", IMAGES,
       OBJECT_REQUIRING("\"format\"", CHOICE("format", IMAGE_FORMATS) "," SAVING), NULL },
     { "image.info", IMAGES, OBJECT(""), "image" },
-    /* Without format the input's own is kept where it can be written. width or height must be there. */
+    /* Without format the input's own is kept where it can be written. */
     { "image.resize", IMAGES,
-      OBJECT(BOX "," CHOICE_OR("fit", "\"inside\",\"cover\",\"fill\"", "inside") "," CHOICE_OR(
-          "crop", "\"centre\",\"attention\",\"entropy\"",
-          "centre") "," BOOLEAN_OR("enlarge", false) "," CHOICE("format",
-                                                                IMAGE_FORMATS) "," SAVING),
+      OBJECT_WITH_ANY(
+          REQUIRING("width") "," REQUIRING("height"),
+          BOX "," CHOICE_OR("fit", "\"inside\",\"cover\",\"fill\"", "inside") "," CHOICE_OR(
+              "crop", "\"centre\",\"attention\",\"entropy\"",
+              "centre") "," BOOLEAN_OR("enlarge", false) "," CHOICE("format",
+                                                                    IMAGE_FORMATS) "," SAVING),
       NULL },
     { "pdf.info", PDFS, OBJECT(""), "pdf" },
     /* With width or height the page is fitted into that box, and dpi doesn't count. */
     { "pdf.render", PDFS,
-      OBJECT(
-          TEXT_OR("pages", 1, 1000, "1") "," INTEGER_OR("dpi", 1, 1200, 150) "," BOX "," CHOICE_OR(
-              "format", PAGE_FORMATS, "webp") "," INTEGER_OR("quality", 1, 100, 80)),
+      OBJECT(MATCHING_OR("pages", PAGES, 1000, "1") "," INTEGER_OR(
+          "dpi", 1, 1200, 150) "," BOX "," CHOICE_OR("format", PAGE_FORMATS,
+                                                     "webp") "," INTEGER_OR("quality", 1, 100, 80)),
       NULL },
-    { "pdf.text", PDFS, OBJECT(TEXT_OR("pages", 1, 1000, "all")), "text" },
+    { "pdf.text", PDFS, OBJECT(MATCHING_OR("pages", PAGES, 1000, "all")), "text" },
     { "text.stats", TEXTS, OBJECT(""), "text" },
 };
 

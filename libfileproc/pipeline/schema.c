@@ -3,6 +3,7 @@
 #include "pipeline/schema.h"
 
 #include <math.h>
+#include <regex.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -188,6 +189,34 @@ static fp_status check_count(const json_t *schema, size_t count, const char *con
     return FILEPROC_OK;
 }
 
+/* schema_check.c has seen that it compiles, so now only memory can lack. */
+static fp_status check_pattern(const json_t *schema, const json_t *value, const fpi_place *place,
+                               fp_error *err)
+{
+    const char *pattern = json_string_value(json_object_get(schema, "pattern"));
+    regex_t compiled;
+    int rc;
+
+    if (!pattern)
+        return FILEPROC_OK;
+    if (regcomp(&compiled, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+        return fpi_no_memory(err);
+    rc = regexec(&compiled, json_string_value(value), 0, NULL, 0);
+    regfree(&compiled);
+    if (rc == REG_ESPACE)
+        return fpi_no_memory(err);
+    return rc == 0 ? FILEPROC_OK : WRONG(err, place, "must match %.120s", pattern);
+}
+
+static fp_status apply_string(const json_t *schema, const json_t *value, const fpi_place *place,
+                              fp_error *err)
+{
+    static const char *const lengths[] = { "minLength", "maxLength" };
+    fp_status rc = check_count(schema, character_count(value), lengths, "characters", place, err);
+
+    return rc < 0 ? rc : check_pattern(schema, value, place, err);
+}
+
 static fp_status apply(const json_t *schema, json_t *value, json_t **replacement,
                        const fpi_place *place, fp_error *err);
 
@@ -236,6 +265,43 @@ static fp_status check_required(const json_t *schema, const json_t *object, cons
         }
     }
     return FILEPROC_OK;
+}
+
+static bool has_all(const json_t *object, const json_t *names)
+{
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach(names, i, name)
+        if (!json_object_get(object, json_string_value(name)))
+            return false;
+    return true;
+}
+
+/* "width or height", "a and b or c" */
+static fp_status check_any(const json_t *schema, const json_t *object, const fpi_place *place,
+                           fp_error *err)
+{
+    const json_t *choices = json_object_get(schema, "anyOf"), *choice, *name;
+    char list[128] = "";
+    size_t i, n, used = 0;
+
+    if (!choices)
+        return FILEPROC_OK;
+    json_array_foreach(choices, i, choice) {
+        const json_t *names = json_object_get(choice, "required");
+
+        if (has_all(object, names))
+            return FILEPROC_OK;
+        json_array_foreach(names, n, name)
+            if (used < sizeof(list)) /* what doesn't fit is cut */
+                used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s",
+                                         n   ? " and "
+                                         : i ? " or "
+                                             : "",
+                                         json_string_value(name));
+    }
+    return WRONG(err, place, "must have %s", list);
 }
 
 static fp_status apply_properties(json_t *properties, json_t *object, const fpi_place *place,
@@ -292,6 +358,8 @@ static fp_status apply_object(const json_t *schema, json_t *object, const fpi_pl
 
     if (rc == FILEPROC_OK)
         rc = check_required(schema, object, place, err);
+    if (rc == FILEPROC_OK)
+        rc = check_any(schema, object, place, err);
     if (rc == FILEPROC_OK && properties)
         rc = apply_properties(properties, object, place, err);
     return rc;
@@ -301,7 +369,6 @@ static fp_status apply_object(const json_t *schema, json_t *object, const fpi_pl
 static fp_status apply(const json_t *schema, json_t *value, json_t **replacement,
                        const fpi_place *place, fp_error *err)
 {
-    static const char *const lengths[] = { "minLength", "maxLength" };
     fp_status rc = check_type(schema, value, place, err);
 
     if (rc == FILEPROC_OK)
@@ -309,7 +376,7 @@ static fp_status apply(const json_t *schema, json_t *value, json_t **replacement
     if (rc < 0)
         return rc;
     if (json_is_string(value))
-        return check_count(schema, character_count(value), lengths, "characters", place, err);
+        return apply_string(schema, value, place, err);
     if (json_is_object(value))
         return apply_object(schema, value, place, err);
     if (json_is_array(value))

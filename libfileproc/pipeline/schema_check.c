@@ -1,5 +1,6 @@
 /* Owns: what a schema may say: the table of keywords.
  * Must not know: operations and pipelines. */
+#include <regex.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -85,6 +86,42 @@ static fp_status check_count(json_t *value, const fpi_place *place, fp_error *er
     return WRONG(err, place, "must be an integer of 0 or more");
 }
 
+static fp_status check_pattern(json_t *value, const fpi_place *place, fp_error *err)
+{
+    regex_t compiled;
+    int rc;
+
+    if (!json_is_string(value))
+        return WRONG(err, place, "must be a string");
+    rc = regcomp(&compiled, json_string_value(value), REG_EXTENDED | REG_NOSUB);
+    if (rc == REG_ESPACE)
+        return fpi_no_memory(err);
+    if (rc != 0)
+        return WRONG(err, place, "must be a POSIX extended regular expression");
+    regfree(&compiled);
+    return FILEPROC_OK;
+}
+
+/* Of all that it may be in the standard, only "one of these must be there" is needed. */
+static fp_status check_any(json_t *value, const fpi_place *place, fp_error *err)
+{
+    bool good = json_array_size(value) > 0;
+    json_t *one, *names;
+    fp_status rc;
+    size_t i;
+
+    json_array_foreach(value, i, one) {
+        fpi_place here = fpi_place_element(place, i);
+
+        names = json_object_get(one, "required");
+        good = good && json_object_size(one) == 1 && json_array_size(names) > 0;
+        rc = good ? check_names(names, &here, err) : FILEPROC_OK;
+        if (rc < 0)
+            return rc;
+    }
+    return good ? FILEPROC_OK : WRONG(err, place, "must be an array of {\"required\": [names]}");
+}
+
 static fp_status check_nothing(json_t *value, const fpi_place *place, fp_error *err)
 {
     (void)value;
@@ -100,6 +137,7 @@ static const struct keyword {
     { "$comment", check_nothing },
     { "$schema", check_nothing },
     { "additionalProperties", check_closed },
+    { "anyOf", check_any },
     { "const", check_nothing },
     { "default", check_nothing }, /* see check_default() */
     { "description", check_nothing },
@@ -112,6 +150,7 @@ static const struct keyword {
     { "minItems", check_count },
     { "minLength", check_count },
     { "minimum", check_number },
+    { "pattern", check_pattern },
     { "properties", check_schemas },
     { "required", check_names },
     { "title", check_nothing },

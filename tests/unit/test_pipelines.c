@@ -224,6 +224,8 @@ START_TEST(wrong_pipelines_are_refused_with_the_place)
         &f,
         "{\"steps\":[{\"operation\":\"image.info\"},{\"operation\":\"image.resize\",\"params\":{\"width\":16385}}]}",
         NULL, "parameter_invalid", "steps[1].params.width: must be at most 16384");
+    refuses(&f, "{\"steps\":[{\"operation\":\"image.resize\"}]}", NULL, "parameter_invalid",
+            "steps[0].params: must have width or height");
     refuses(&f, "{\"steps\":[{\"operation\":\"image.info\"},{\"operation\":\"image.info\"}]}", NULL,
             "pipeline_invalid",
             "steps[1].name: \"image.info\" is the name of steps[0] already; give the steps names");
@@ -327,7 +329,7 @@ START_TEST(wrong_definitions_stop_the_opening_with_the_place)
                  "operation_unknown",
                  "pipelines[0].steps[0].operation: there is no operation \"image.melt\"");
     open_refuses(
-        "[{\"name\":\"a\",\"steps\":[{\"operation\":\"image.resize\",\"params\":{\"quality\":0}}]}]",
+        "[{\"name\":\"a\",\"steps\":[{\"operation\":\"image.resize\",\"params\":{\"width\":1,\"quality\":0}}]}]",
         "parameter_invalid", "pipelines[0].steps[0].params.quality: must be at least 1");
     memset(text, ' ', 1099999);
     text[1099999] = '\0';

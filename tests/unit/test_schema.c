@@ -127,6 +127,34 @@ START_TEST(lengths_count_characters)
 }
 END_TEST
 
+START_TEST(texts_match_their_pattern)
+{
+    const char *schema =
+        "{\"type\":[\"string\",\"integer\"],\"pattern\":\"^[a-c]+(,[0-9]{1,2})?$\"}";
+
+    good(schema, "\"abc\"", "\"abc\"");
+    good(schema, "\"a,12\"", "\"a,12\"");
+    good(schema, "7", "7");
+    bad(schema, "\"\"", "params: must match ^[a-c]+(,[0-9]{1,2})?$");
+    bad(schema, "\"a,123\"", "params: must match ^[a-c]+(,[0-9]{1,2})?$");
+    bad(schema, "\"x\\na\"", "params: must match ^[a-c]+(,[0-9]{1,2})?$");
+    good("{\"pattern\":\"b\"}", "\"abc\"", "\"abc\"");
+}
+END_TEST
+
+START_TEST(one_of_several_members_must_be_there)
+{
+    const char *schema =
+        "{\"type\":\"object\",\"anyOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\","
+        "\"c\"]}],\"properties\":{\"a\":{},\"b\":{},\"c\":{\"default\":1}}}";
+
+    good(schema, "{\"a\":1}", "{\"a\":1,\"c\":1}");
+    good(schema, "{\"b\":1,\"c\":2}", "{\"b\":1,\"c\":2}");
+    bad(schema, "{}", "params: must have a or b and c");
+    bad(schema, "{\"b\":1}", "params: must have a or b and c");
+}
+END_TEST
+
 START_TEST(choices_and_constants_are_compared_by_value)
 {
     const char *s = OBJECT("\"fit\":{\"type\":\"string\",\"enum\":[\"inside\",\"cover\"]}");
@@ -210,8 +238,8 @@ START_TEST(misspelt_schemas_are_refused_with_the_place)
 {
     bad_schema("[]", "must be a schema, that is, an object");
     bad_schema("{\"maximun\":1}", "maximun: is not among the supported words of JSON Schema");
-    bad_schema(OBJECT("\"a\":{\"pattern\":\"x\"}"),
-               "properties.a.pattern: is not among the supported words of JSON Schema");
+    bad_schema(OBJECT("\"a\":{\"format\":\"x\"}"),
+               "properties.a.format: is not among the supported words of JSON Schema");
     bad_schema(OBJECT("\"a\":{\"items\":{\"type\":\"int\"}}"),
                "properties.a.items.type: must be the name of a type, or a list of 1 to 4 of them");
     bad_schema("{\"type\":[]}", "type: must be the name of a type, or a list of 1 to 4 of them");
@@ -227,6 +255,16 @@ START_TEST(misspelt_schemas_are_refused_with_the_place)
     bad_schema("{\"minimum\":\"1\"}", "minimum: must be a number");
     bad_schema("{\"maxLength\":-1}", "maxLength: must be an integer of 0 or more");
     bad_schema("{\"minItems\":1.5}", "minItems: must be an integer of 0 or more");
+    bad_schema("{\"pattern\":1}", "pattern: must be a string");
+    bad_schema("{\"pattern\":\"(a\"}", "pattern: must be a POSIX extended regular expression");
+    bad_schema("{\"pattern\":\"^a$\",\"default\":\"b\"}", "default: must match ^a$");
+    bad_schema("{\"anyOf\":{}}", "anyOf: must be an array of {\"required\": [names]}");
+    bad_schema("{\"anyOf\":[]}", "anyOf: must be an array of {\"required\": [names]}");
+    bad_schema("{\"anyOf\":[{\"required\":[]}]}",
+               "anyOf: must be an array of {\"required\": [names]}");
+    bad_schema("{\"anyOf\":[{\"required\":[\"a\"]},{\"type\":\"object\"}]}",
+               "anyOf: must be an array of {\"required\": [names]}");
+    bad_schema("{\"anyOf\":[{\"required\":[1]}]}", "anyOf[0]: must be an array of strings");
     bad_schema(OBJECT("\"a\":{\"type\":\"integer\",\"default\":\"x\"}"),
                "properties.a.default: must be an integer");
 }
@@ -263,8 +301,9 @@ END_TEST
 
 RUN_TESTS("schema", types_are_checked_one_by_one_and_in_lists,
           whole_numbers_become_integers_where_integers_are_asked_for,
-          numbers_keep_within_their_limits, lengths_count_characters,
-          choices_and_constants_are_compared_by_value, arrays_keep_their_size_and_check_their_items,
+          numbers_keep_within_their_limits, lengths_count_characters, texts_match_their_pattern,
+          one_of_several_members_must_be_there, choices_and_constants_are_compared_by_value,
+          arrays_keep_their_size_and_check_their_items,
           members_that_the_schema_lacks_are_refused_unless_it_allows_them,
           required_members_must_be_given_though_they_have_a_default,
           defaults_are_written_out_at_every_depth, one_schema_completes_many_values_without_sharing,

@@ -30,7 +30,8 @@ typedef struct fp_operation {
     const char *name;       /**< "noun.verb": [a-z0-9_]+ with one dot. */
     const char *accepts;    /**< Comma-separated types; "image/" with an asterisk works; an asterisk alone = all. */
     const char *parameters; /**< JSON Schema (type, properties, required, enum, minimum, maximum, default, minLength,
-                             *   maxLength, const, items, minItems, maxItems, additionalProperties) of the params object.
+                             *   maxLength, pattern, const, items, minItems, maxItems, additionalProperties, anyOf) of the params object.
+                             *   A pattern is a POSIX extended regular expression; anyOf takes `{"required": [...]}` only.
                              *   Unlike in the standard, additionalProperties is false when absent and default is
                              *   written into the params. Other words are refused. NULL = no parameters. */
     const char *info_key;   /**< Where its result goes in a file's info when it ran with its default parameters (see
