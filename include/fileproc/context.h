@@ -134,13 +134,15 @@ FILEPROC_API fp_status fp_context_add_queue_driver(fp_context *ctx,
 
 /**
  * Add an operation of the embedder (fileproc/driver/operation_driver.h). It runs in the embedder's process.
+ * Its name must be its own: operations, unlike drivers, take the place of nothing that is built in, as stored jobs name them.
  *
  * @param ctx  Borrowed.
  * @param op   Borrowed; must outlive the context.
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK           Added.
  * @retval FILEPROC_ERR_INVALID  No name, no run function, or a schema that is no JSON object.
- * @retval FILEPROC_ERR_EXISTS   An operation of this name exists.
+ * @retval FILEPROC_ERR_EXISTS   An operation of this name was added before. The name of a built-in one is refused with the
+ *                               same code by fp_pipelines_open(), which knows them.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed.
  * @par Blocking  Never.
  * @par Threads   Before the context is shared between threads.

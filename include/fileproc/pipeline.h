@@ -53,6 +53,7 @@ typedef struct fp_pipelines_options {
  * @retval FILEPROC_OK           Ready.
  * @retval FILEPROC_ERR_INVALID  A definition is wrong (reason pipeline_invalid, operation_unknown or parameter_invalid;
  *                               the message names the place), or an option is newer than this library.
+ * @retval FILEPROC_ERR_EXISTS   An operation that was added to the context has the name of a built-in one.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed.
  * @par Blocking  Never.
  * @par Threads   Callable from any thread.

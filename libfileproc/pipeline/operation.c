@@ -125,10 +125,10 @@ static fp_status add(fpi_operations *ops, fpi_operation op, const char *paramete
     return rc;
 }
 
-static bool is_there(const fpi_operations *ops, const char *name)
+static bool is_builtin(const char *name)
 {
-    for (size_t i = 0; i < ops->count; i++)
-        if (strcmp(ops->items[i].name, name) == 0)
+    for (size_t i = 0; i < fpi_builtin_operation_count; i++)
+        if (strcmp(fpi_builtin_operations[i].name, name) == 0)
             return true;
     return false;
 }
@@ -140,15 +140,16 @@ static fp_status add_all(const fp_context *ctx, fpi_operations *ops, fp_error *e
     for (size_t i = 0; rc == FILEPROC_OK && i < ctx->operations.count; i++) {
         const fp_operation *own = ctx->operations.items[i];
 
+        if (is_builtin(own->name))
+            return fp_error_setf(err, FILEPROC_ERR_EXISTS, "operation %s is built in", own->name);
         rc = add(ops, (fpi_operation){ own->name, own->accepts, own->info_key, own, NULL, NULL },
                  own->parameters, err);
     }
     for (size_t i = 0; rc == FILEPROC_OK && i < fpi_builtin_operation_count; i++) {
         const fpi_builtin_operation *b = &fpi_builtin_operations[i];
 
-        if (!is_there(ops, b->name))
-            rc = add(ops, (fpi_operation){ b->name, b->accepts, b->info_key, NULL, NULL, NULL },
-                     b->parameters, err);
+        rc = add(ops, (fpi_operation){ b->name, b->accepts, b->info_key, NULL, NULL, NULL },
+                 b->parameters, err);
     }
     return rc;
 }

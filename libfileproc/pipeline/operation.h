@@ -26,7 +26,7 @@ typedef struct fpi_operations {
     size_t count;
 } fpi_operations;
 
-/** INVALID names the operation and what is wrong with it. */
+/** INVALID names the operation and what is wrong with it; EXISTS one of the context's own that is called like one of the helper's. */
 fp_status fpi_operations_init(const fp_context *ctx, fpi_operations *ops, fp_error *err);
 void fpi_operations_dispose(fpi_operations *ops);
 

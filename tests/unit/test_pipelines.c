@@ -362,17 +362,20 @@ START_TEST(own_definitions_replace_and_add_and_win)
 }
 END_TEST
 
-START_TEST(own_operations_win_over_built_in_ones)
+START_TEST(own_operations_may_not_have_the_name_of_a_built_in_one)
 {
     static const fp_operation op = { FILEPROC_OPERATION_INIT("text.stats"), .accepts = "*",
                                      .run = never_run };
-    fixture f;
+    fp_context *ctx = NULL;
+    fp_pipelines *pls = NULL;
+    fp_error err = { 0 };
 
-    begin(&f, &op, NULL);
-    ck_assert_ptr_eq(fpi_operations_find(&f.pls->ops, "text.stats")->embedded, &op);
-    ck_assert_uint_eq(f.pls->ops.count, fpi_builtin_operation_count);
-    resolve(&f, "{\"steps\":[{\"operation\":\"text.stats\"}]}", "image/png");
-    end(&f);
+    ck_assert_int_eq(fp_context_new(NULL, &ctx, &err), FILEPROC_OK);
+    ck_assert_int_eq(fp_context_add_operation(ctx, &op, &err), FILEPROC_OK);
+    ck_assert_int_eq(fp_pipelines_open(ctx, NULL, &pls, &err), FILEPROC_ERR_EXISTS);
+    ck_assert_str_eq(err.message, "operation text.stats is built in");
+    ck_assert_ptr_null(pls);
+    fp_context_free(ctx);
 }
 END_TEST
 
@@ -607,8 +610,8 @@ RUN_TESTS("pipelines", photos_get_facts_a_thumb_and_a_preview_by_default,
           pipelines_have_at_most_50_steps,
           a_pipeline_that_grows_too_long_by_its_defaults_is_refused,
           wrong_definitions_stop_the_opening_with_the_place,
-          own_definitions_replace_and_add_and_win, own_operations_win_over_built_in_ones,
-          wrong_operations_stop_the_opening,
+          own_definitions_replace_and_add_and_win,
+          own_operations_may_not_have_the_name_of_a_built_in_one, wrong_operations_stop_the_opening,
           operations_whose_parameters_are_no_object_are_not_added,
           describe_lists_operations_sorted_and_pipelines, wrong_arguments_answer_invalid,
           options_of_an_older_caller_keep_our_defaults,
