@@ -99,6 +99,9 @@ static void *resize(const void *good, size_t size, size_t struct_size)
 #define GOOD_fp_value (&(fp_value)FILEPROC_V_INT(1))
 #define GOOD_fp_rows rows
 #define GOOD_fp_rows_out OUT(fp_rows)
+#define GOOD_fp_relay_out OUT(fp_relay)
+#define GOOD_fp_relay_options                                                                      \
+    (&(fp_relay_options){ sizeof(fp_relay_options), .database = w->db, .queue = w->q })
 #define GOOD_fp_jobs w->jobs
 #define GOOD_fp_jobs_out OUT(fp_jobs)
 #define GOOD_fp_jobs_options                                                                       \
