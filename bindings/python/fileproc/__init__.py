@@ -21,7 +21,7 @@ from ctypes import byref
 
 from . import _abi
 
-__all__ = ["Fileproc", "Error", "NotFound", "Invalid", "Uploaded"]
+__all__ = ["Fileproc", "Error", "NotFound", "Invalid", "Closed", "Uploaded"]
 
 _lib = _abi.load()
 
@@ -41,6 +41,14 @@ class NotFound(Error):
 
 class Invalid(Error):
     """The request itself is wrong."""
+
+
+class Closed(Invalid, ValueError):
+    """close() was called before; a ValueError as with Python's own files."""
+
+    def __init__(self):
+        Exception.__init__(self, "this Fileproc is closed")
+        self.code, self.reason = -2, "closed"
 
 
 _CLASSES = {-2: Invalid, -4: NotFound}
@@ -67,10 +75,12 @@ class Fileproc:
     """An embedded libfileproc over one folder. Use it from one thread; close it, or use it in a `with`."""
 
     CHUNK_SIZE = 5 * 1024 * 1024
+    _HANDLES = ("_ctx", "_storage", "_catalog", "_jobs", "_uploads", "_worker")
 
     def __init__(self, folder, *, helper=None, allowed_types=None, max_file_size=0, pipelines=None):
         folder = pathlib.Path(folder).absolute()
         folder.mkdir(parents=True, exist_ok=True)
+        self._closed = False
         self._handles = []  # (handle, how to free it), freed in reverse
         try:
             self._open(folder, helper, allowed_types, max_file_size, pipelines)
@@ -107,14 +117,28 @@ class Fileproc:
         self._uploads = own(lib.fp_uploads_open, lib.fp_uploads_free, self._ctx, byref(options))
         self._worker = own(lib.fp_worker_new, lib.fp_worker_free, self._jobs)
 
+    def __getattr__(self, name):
+        """Asked for what isn't there: so for the handles that close() dropped. The library must never see one of those."""
+        if name in self._HANDLES and self.__dict__.get("_closed"):
+            raise Closed
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def close(self):
-        """Release everything; what is in the folder stays."""
+        """Release everything; what is in the folder stays. Every later call raises Closed; close() itself may be repeated."""
+        self._closed = True
+        for name in self._HANDLES:
+            self.__dict__.pop(name, None)
         while self._handles:
             handle, free = self._handles.pop()
             free(handle)
             handle.value = None  # what is called from now on is refused, instead of using freed memory
 
+    def _check_open(self):
+        """For what would otherwise do something before it needs a handle."""
+        return self._ctx
+
     def __enter__(self):
+        self._check_open()
         return self
 
     def __exit__(self, *_):
@@ -122,6 +146,7 @@ class Fileproc:
 
     def upload(self, path, *, mime_type, owner=None, metadata=None):
         """Store a file durably, with its default job queued."""
+        self._check_open()
         path = pathlib.Path(path)
         request = _abi.UploadRequest(filename=_text(path.name), mime_type=_text(mime_type), owner=_text(owner),
                                      metadata=json.dumps(metadata).encode() if metadata else None,
@@ -160,6 +185,7 @@ class Fileproc:
 
     def process(self, uploaded):
         """Run queued jobs until the upload's own has ended; answers the job, or None when it has none."""
+        self._check_open()
         while uploaded.job_id:
             _call(_lib.fp_worker_run, self._worker, 1000, None)
             job = self.job(uploaded.job_id)
@@ -205,10 +231,12 @@ class Fileproc:
 
     def files(self, *, owner=None, mime_type=None):
         """All uploaded files, newest first, as an iterator of dicts."""
+        self._check_open()
         return self._list(owner=_text(owner), mime_type=_text(mime_type))
 
     def derivatives(self, file_id):
         """What jobs made of a file, newest first, as an iterator of dicts."""
+        self._check_open()
         if file_id is None:
             raise TypeError("derivatives() wants the id of a file")
         return self._list(parent_id=_text(file_id))
@@ -224,7 +252,9 @@ class Fileproc:
                 cursor = page.contents.next
             finally:
                 _lib.fp_file_page_free(page)
-            yield from items
+            for item in items:
+                self._check_open()
+                yield item
             if cursor is None:
                 return
 
@@ -241,6 +271,7 @@ class Fileproc:
 
     def save(self, file, path):
         """Write the content of a file (its dict or id) to a path."""
+        self._check_open()  # before there is an empty file
         file_id = file["id"] if isinstance(file, dict) else file
         with open(path, "wb") as out:
             while data := self.read(file_id, out.tell()):

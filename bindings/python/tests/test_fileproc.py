@@ -102,3 +102,31 @@ def test_text_that_is_no_unicode_is_refused(files, photo):
 def test_the_derivatives_of_nothing_are_not_the_uploads(files):
     with pytest.raises(TypeError):
         files.derivatives(None)
+
+
+def test_a_closed_fileproc_refuses_every_call_and_lives(tmp_path, photo):
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    with fileproc.Fileproc(tmp_path / "data") as files:
+        uploaded = [files.upload(path, mime_type="text/plain") for _ in range(3)][0]
+        begun, not_begun = files.files(), files.files()
+        next(begun)
+    files.close()  # once more does nothing
+    calls = [lambda: files.upload(photo, mime_type="image/jpeg"), lambda: files.process(uploaded),
+             lambda: files.process(fileproc.Uploaded(uploaded.id, None, None)),
+             lambda: files.run(uploaded.id, "text"), lambda: files.file(uploaded.id),
+             lambda: files.job(uploaded.job_id), files.files, lambda: files.derivatives(uploaded.id),
+             lambda: files.read(uploaded.id), lambda: files.save(uploaded.id, tmp_path / "out"),
+             lambda: files.delete(uploaded.id), files.__enter__, lambda: next(begun), lambda: next(not_begun)]
+    for call in calls:
+        with pytest.raises(fileproc.Closed, match="closed"):
+            call()
+    with pytest.raises(ValueError) as caught:
+        files.file(uploaded.id)
+    assert caught.value.reason == "closed"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_attribute_that_never_was_is_no_closed_handle(files):
+    with pytest.raises(AttributeError):
+        files.nothing
