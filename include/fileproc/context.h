@@ -140,7 +140,7 @@ FILEPROC_API fp_status fp_context_add_queue_driver(fp_context *ctx,
  * @param op   Borrowed; must outlive the context.
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK           Added.
- * @retval FILEPROC_ERR_INVALID  No name, no run function, or a schema that is no JSON object.
+ * @retval FILEPROC_ERR_INVALID  No struct_size, no name, no run function, or a schema that is no JSON object.
  * @retval FILEPROC_ERR_EXISTS   An operation of this name was added before. The name of a built-in one is refused with the
  *                               same code by fp_pipelines_open(), which knows them.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed.

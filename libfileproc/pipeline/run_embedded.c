@@ -101,11 +101,14 @@ static fp_status check_result(fpi_run *run, const fpi_run_step *step, fp_buf *re
     rc = fpi_json_parse(result->data, result->size, "result", &json, err);
     if (rc == FILEPROC_ERR_NOMEM)
         return rc;
-    if (rc < 0 || !json_is_object(json))
-        return fp_error_setf(err, FILEPROC_ERR_PROTOCOL,
-                             "the result of operation %.64s is no JSON object",
-                             step->operation->name);
-    return FILEPROC_OK;
+    if (rc == FILEPROC_OK && json_is_object(json))
+        return FILEPROC_OK;
+    /* A mistake in a program: it would do the same next time. */
+    rc = fp_error_setf(err, FILEPROC_ERR_PROTOCOL,
+                       "the result of operation %.64s is no JSON object", step->operation->name);
+    if (err)
+        err->flags |= FILEPROC_ERROR_PERMANENT;
+    return rc;
 }
 
 static fp_status call_operation(embedded_call *call, const char *params, const char *type,
@@ -117,6 +120,7 @@ static fp_status call_operation(embedded_call *call, const char *params, const c
                             .filename = call->run->input->filename,
                             .mime_type = type,
                             .handle = call,
+                            .ctx = call->run->runner->pls->ctx,
                             .output = on_output,
                             .tick = on_tick,
                             .fd = call->run->input->fd };

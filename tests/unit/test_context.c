@@ -159,6 +159,7 @@ START_TEST(operations_are_checked_when_added)
     bad.run = run_nothing;
     bad.struct_size = 0;
     ck_assert_int_eq(fp_context_add_operation(ctx, &bad, &err), FILEPROC_ERR_INVALID);
+    ck_assert_str_eq(err.message, "struct_size is not set; start from the INIT macro");
     ck_assert_uint_eq(ctx->operations.count, 1);
     fp_context_free(ctx);
 }

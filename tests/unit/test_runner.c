@@ -90,7 +90,6 @@ static fp_status write_output(const fp_operation_call *call, int number, fp_erro
 static fp_status app_run(const fp_operation_call *call, void *user_data, fp_buf *result,
                          fp_error *err)
 {
-    fp_context **ctx = user_data;
     const char *outputs = strstr(call->params, "\"outputs\":");
     int count = outputs ? outputs[10] - '0' : 0;
     char text[300];
@@ -98,6 +97,7 @@ static fp_status app_run(const fp_operation_call *call, void *user_data, fp_buf 
     fp_status rc = FILEPROC_OK;
 
     ck_assert_uint_eq(call->struct_size, sizeof(*call));
+    ck_assert_ptr_eq(call->ctx, *(fp_context **)user_data);
     ck_assert_int_eq(lseek(call->fd, 0, SEEK_CUR), 0);
     for (int i = 0; rc == FILEPROC_OK && i < count; i++)
         rc = write_output(call, i, err);
@@ -125,19 +125,19 @@ static fp_status app_run(const fp_operation_call *call, void *user_data, fp_buf 
                    ? call->output(NULL, "text/plain", "txt", NULL, &fd, err)
                    : FILEPROC_ERR_IO;
     if (strstr(call->params, "\"endless\":true")) {
-        while (fp_buf_append(*ctx, result, SIXTEEN SIXTEEN SIXTEEN SIXTEEN, 64, err) == 0 &&
+        while (fp_buf_append(call->ctx, result, SIXTEEN SIXTEEN SIXTEEN SIXTEEN, 64, err) == 0 &&
                result->size < 9u << 20)
             continue;
         return FILEPROC_OK;
     }
     if (strstr(call->params, "\"babble\":true"))
-        return fp_buf_append(*ctx, result, "[1", 2, err);
+        return fp_buf_append(call->ctx, result, "[1", 2, err);
     if (strstr(call->params, "\"silent\":true"))
         return FILEPROC_OK;
     (void)!read(call->fd, text, 1);
     snprintf(text, sizeof(text), "{\"name\":\"%s\",\"type\":\"%s\"}", call->filename,
              call->mime_type);
-    return fp_buf_append(*ctx, result, text, strlen(text), err);
+    return fp_buf_append(call->ctx, result, text, strlen(text), err);
 }
 
 static fp_context *app_context;
@@ -580,6 +580,7 @@ START_TEST(only_results_of_the_default_parameters_are_facts_of_the_file)
     end(&f);
     /* What can't run without parameters has no defaults. */
     begin_with(&f, NULL, &strict, sample_png(20, 10));
+    app_context = f.w.ctx;
     goes(&f, ONLY_APP("\"silent\":true"), "x", "image/png");
     ck_assert_str_eq(r.results[0], "app.work work {}");
     end(&f);
@@ -646,6 +647,7 @@ START_TEST(embedders_mistakes_are_errors_with_a_text)
     ck_status(go(&f, ONLY_APP("\"odd\":true"), "x", "image/png"), FILEPROC_ERR_USER, &f.err);
     ck_assert_int_eq(f.err.cause, 42);
     ck_status(go(&f, ONLY_APP("\"babble\":true"), "x", "image/png"), FILEPROC_ERR_PROTOCOL, &f.err);
+    ck_assert_uint_ne(f.err.flags & FILEPROC_ERROR_PERMANENT, 0);
     ck_status(go(&f, ONLY_APP("\"invents\":true"), "x", "image/png"), FILEPROC_ERR_USER, &f.err);
     ck_assert_int_eq(f.err.cause, -1234);
     ck_status(go(&f, ONLY_APP("\"garbage\":true"), "x", "image/png"), FILEPROC_ERR_IO, &f.err);

@@ -14,8 +14,10 @@ typedef struct fp_operation_call {
     const char *filename;  /**< Of the input. */
     const char *mime_type; /**< Of the input, as detected, else as declared. */
     void *handle;          /**< For `output` and `tick`. */
+    fp_context *ctx;       /**< Borrowed: for fp_buf_append(). */
     /** Make an unnamed file for an output; write to *fd (borrowed, do not close). Its name is made from the step's and
-     *  the extension. */
+     *  the extension, which is given without its dot: 1 to 16 characters of [a-z0-9]. info_json is a JSON object of facts
+     *  about the output; NULL = none. */
     fp_status (*output)(void *handle, const char *mime_type, const char *extension,
                         const char *info_json, int32_t *fd, fp_error *err);
     /** To be called at least once a second in a long operation: renews the job's lease. A failure means: stop. */
@@ -24,11 +26,11 @@ typedef struct fp_operation_call {
     int32_t reserved; /**< 0. */
 } fp_operation_call;
 
-/** An operation. Start from FILEPROC_OPERATION_INIT. */
+/** An operation. Start from FILEPROC_OPERATION_INIT: fp_context_add_operation() refuses one without its struct_size. */
 typedef struct fp_operation {
     size_t struct_size;     /**< Filled by FILEPROC_OPERATION_INIT. */
     const char *name;       /**< "noun.verb": [a-z0-9_]+ with one dot. */
-    const char *accepts;    /**< Comma-separated types; "image/" with an asterisk works; an asterisk alone = all. */
+    const char *accepts;    /**< Required. Comma-separated types; "image/" with an asterisk works; an asterisk alone = all. */
     const char *parameters; /**< JSON Schema (type, properties, required, enum, minimum, maximum, default, minLength,
                              *   maxLength, pattern, const, items, minItems, maxItems, additionalProperties, anyOf) of the params object.
                              *   A pattern is a POSIX extended regular expression; anyOf takes `{"required": [...]}` only.
@@ -37,8 +39,9 @@ typedef struct fp_operation {
     const char *info_key;   /**< Where its result goes in a file's info when it ran with its default parameters (see
                              *   fp_pipeline_sink.step_done); NULL = nowhere. */
     void *user_data;        /**< Handed to run. */
-    /** Does the work on the caller's thread and appends a JSON object to result. FILEPROC_ERROR_PERMANENT in
-     *  err->flags says that trying again is useless. */
+    /** Does the work on the caller's thread and appends a JSON object to result with fp_buf_append(call->ctx, result,
+     *  ...); nothing appended is an empty object. FILEPROC_ERROR_PERMANENT in err->flags says that trying again is useless;
+     *  a result that is no JSON object is such a failure, too. */
     fp_status (*run)(const fp_operation_call *call, void *user_data, fp_buf *result, fp_error *err);
 } fp_operation;
 /** The first two members; designated initialisers for the rest follow. */
@@ -47,7 +50,7 @@ typedef struct fp_operation {
 /**
  * Append text to a result buffer.
  *
- * @param ctx   Borrowed.
+ * @param ctx   Borrowed: the `ctx` of the call.
  * @param buf   Borrowed.
  * @param text  Borrowed.
  * @param size  Bytes of text.
