@@ -183,5 +183,11 @@ def test_the_log_is_json_lines_and_tells_every_request_once(daemon):
     assert found["status"] == 200 and found["method"] == "GET" and "/v1/files" in json.dumps(found)
 
 
+def test_the_installed_program_finds_its_library():
+    kept = {name: value for name, value in environment().items() if name != "LD_LIBRARY_PATH"}
+    done = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, timeout=20, env=kept, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("fileprocd "), done.stderr
+
+
 def test_the_installed_program_finds_its_helper():
     assert HELPER.exists() and PROGRAM.exists()
