@@ -47,17 +47,41 @@ static void on_progress(void *user_data, const fp_upload *upload)
     }
 }
 
+/* What a failed job says of itself is asked for only now: it is rare. */
+static void log_job(fpd_app *app, const char *job_id, const char *file_id, const char *state)
+{
+    bool good = strcmp(state, "succeeded") == 0 || strcmp(state, "cancelled") == 0;
+    int32_t level = good ? FILEPROC_LOG_DEBUG : FILEPROC_LOG_WARN;
+    FPD_DISPOSE(fpd_text) line = FPD_TEXT_INIT(FPD_LOG_LINE_MAX);
+    FPD_CLEANUP(fp_job) job = NULL;
+
+    if (!fpd_log_enabled(level))
+        return;
+    fpd_log_begin(&line, level, "job");
+    fpd_text_printf(&line, ",\"message\":\"job %s\",\"job_id\":\"%s\",\"file_id\":\"%s\"", state,
+                    job_id, file_id);
+    if (!good && fp_job_get(app->jobs, job_id, &job, NULL) == FILEPROC_OK) {
+        fpd_text_string(&line, ",\"code\":");
+        fpd_text_json(&line, job->error_code ? job->error_code : "");
+        fpd_text_string(&line, ",\"detail\":");
+        fpd_text_json(&line, job->error_detail ? job->error_detail : "");
+        fpd_text_printf(&line, ",\"attempt\":%u", job->attempt);
+    }
+    fpd_log_write(&line);
+}
+
+/* Runs on the worker's thread, or that of the maintenance, after the commit. */
 static void on_job_change(void *user_data, const char *job_id, const char *file_id,
                           const char *state, double progress)
 {
     fpd_app *app = user_data;
 
-    (void)job_id;
-    (void)file_id;
     (void)progress;
     for (size_t i = 0; i < sizeof(job_states) / sizeof(*job_states); i++)
-        if (strcmp(job_states[i], state) == 0)
+        if (strcmp(job_states[i], state) == 0) {
             fpd_metric_count(app->jobs_finished, &i, 1);
+            log_job(app, job_id, file_id, state);
+        }
 }
 
 static fp_status add_metrics(fpd_app *app, fp_error *err)

@@ -282,6 +282,20 @@ static void release(running *r)
     fp_context_free(r->ctx);
 }
 
+/* What works nevertheless is to work, and what doesn't is not to come as a surprise. */
+static void warn(const running *r)
+{
+    const char *address = fp_config_string(r->config, "FILEPROC_LISTEN"), *path;
+    const char *problem = worker_count(r) > 0 ? fpd_helper_problem(r->config, &path) : NULL;
+
+    if (!fpd_is_loopback(address))
+        fpd_log(FILEPROC_LOG_WARN, "server",
+                "--insecure: everyone who reaches %s can read and delete everything", address);
+    if (problem)
+        fpd_log(FILEPROC_LOG_WARN, "server", "FILEPROC_HELPER %s: %s; jobs that need it will fail",
+                path, problem);
+}
+
 static int serve(running *r)
 {
     fp_error err = { 0 };
@@ -296,9 +310,7 @@ static int serve(running *r)
     if (start(r, &err) < 0)
         return complain(r, err.code == FILEPROC_ERR_INVALID ? EXIT_SETTING : EXIT_STARTING, &err);
     atomic_store(&r->health_state.started, true);
-    if (!fpd_is_loopback(address))
-        fpd_log(FILEPROC_LOG_WARN, "server",
-                "--insecure: everyone who reaches %s can read and delete everything", address);
+    warn(r);
     fpd_log(FILEPROC_LOG_INFO, "server",
             "listening on http://%s:%d, version %s, data in %s, %zu workers", address,
             fpd_server_port(r->server), fp_version_string(), r->app.data.data, worker_count(r));

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "clock.h"
@@ -22,6 +23,22 @@ struct fpd_health {
     fpd_health_report last;
     int64_t checked_ns; /* 0 = never */
 };
+
+const char *fpd_helper_problem(const fp_config *config, const char **path)
+{
+    struct stat st;
+
+    *path = fp_config_string(config, "FILEPROC_HELPER");
+    if (!*path || !**path)
+        *path = FPD_HELPER_PATH;
+    if (!fp_feature("media"))
+        return "the library was built without it";
+    if (stat(*path, &st) != 0)
+        return "there is no such file";
+    if (!S_ISREG(st.st_mode) || access(*path, X_OK) != 0)
+        return "it can't be executed";
+    return NULL;
+}
 
 fpd_health *fpd_health_new(fpd_app *app, bool needs_helper)
 {
@@ -80,11 +97,9 @@ static bool probe_queue(fpd_app *app)
 
 static bool probe_helper(const fpd_health *health)
 {
-    const char *path = fp_config_string(health->app->config, "FILEPROC_HELPER");
+    const char *path;
 
-    if (!health->needs_helper)
-        return true;
-    return fp_feature("media") && (!path || !*path || access(path, X_OK) == 0);
+    return !health->needs_helper || !fpd_helper_problem(health->app->config, &path);
 }
 
 static void ask(fpd_health *health)

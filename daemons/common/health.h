@@ -25,6 +25,9 @@ typedef struct fpd_health_report {
 typedef struct fpd_health fpd_health;
 
 /** app is borrowed. needs_helper: jobs run in this process. NULL when out of memory. */
+/** NULL when there is a helper program to start, else what is wrong in plain words. *path is the program's. */
+const char *fpd_helper_problem(const fp_config *config, const char **path);
+
 fpd_health *fpd_health_new(fpd_app *app, bool needs_helper);
 void fpd_health_free(fpd_health *health);
 FPD_DEFINE_CLEANUP(fpd_health, fpd_health_free)

@@ -1,11 +1,12 @@
 """Owns: jobs over HTTP: inline pipelines, wrong pipelines, cancelling, lists."""
 
 import io
+import json
 
 import pytest
 from PIL import Image
 
-from api import RFC3339, UNKNOWN, all_items, ask, check_problem, content, get, is_uuid, upload, wait_for_job, wait_until
+from api import RFC3339, UNKNOWN, all_items, ask, check_problem, content, get, is_uuid, process, upload, wait_for_job, wait_until
 from media_files import MANUALS, encoded, halves, slow_picture
 
 PHOTO = encoded(halves(), quality=95)
@@ -148,6 +149,39 @@ def test_a_running_job_is_cancelled_soon_and_the_next_one_runs(daemon):
     assert wait_for_job(daemon, after["processing_job_id"], 20)["state"] == "succeeded"
     derivatives = get(daemon, f"/v1/files/{done['file_id']}/derivatives")["items"]
     assert {d["operation"] for d in derivatives} == {"image.resize"}, "a cancelled job leaves derivatives"
+
+
+def logged(daemon, job):
+    """The lines of the log about a job's end."""
+    lines = [json.loads(line) for line in daemon.log_text().splitlines() if job["id"] in line]
+    return [line for line in lines if line["component"] == "job"]
+
+
+@pytest.mark.daemon_options("--job-max-attempts", "1", "--helper-timeout", "1s", "--log-level", "DEBUG")
+def test_the_log_tells_of_jobs_that_ended_badly(daemon):
+    _, good, _ = process(daemon, b"words", "a.txt", "text/plain")
+    _, failed, _ = process(daemon, b"only words", "a \"photo\".png", "image/png")
+    done = upload(daemon, (MANUALS / "fullrefman.pdf").read_bytes(), "big.pdf", "application/pdf")
+    wait_for_job(daemon, done["processing_job_id"], 60)
+    pages = {"steps": [{"operation": "pdf.render", "params": {"pages": "1-400", "dpi": 300}}]}
+    dead = wait_for_job(daemon, ask(daemon, "POST", f"/v1/files/{done['file_id']}/jobs", json={"pipeline": pages}).json()["id"], 60)
+    assert (good["state"], failed["state"], dead["state"]) == ("succeeded", "failed", "dead")
+    wait_until(lambda: logged(daemon, dead))  # written after the commit
+    for job, level in ((good, "debug"), (failed, "warning"), (dead, "warning")):
+        [line] = [line for line in logged(daemon, job) if job["state"] in line["message"]]
+        assert line["level"] == level and line["file_id"] == job["file_id"]
+        if level == "warning":
+            assert (line["code"], line["detail"], line["attempt"]) == (job["error"]["code"], job["error"]["detail"], job["attempt"])
+
+
+def test_parameters_that_can_not_be_are_refused_before_there_is_a_job(server, photo_id):
+    before = len(list(all_items(server, "/v1/jobs", file_id=photo_id)))
+    for operation, params, word in (("image.resize", {}, "width or height"),
+                                    ("image.resize", {"width": 9, "background": "white"}, "steps[0].params.background")):
+        pipeline = {"steps": [{"operation": operation, "params": params}]}
+        reply = ask(server, "POST", f"/v1/files/{photo_id}/jobs", json={"pipeline": pipeline})
+        assert word in check_problem(reply, 422, "parameter_invalid")["detail"]
+    assert len(list(all_items(server, "/v1/jobs", file_id=photo_id))) == before
 
 
 @pytest.mark.daemon_options("--helper-timeout", "1s", "--job-max-attempts", "2", "--job-backoff-base", "10ms")

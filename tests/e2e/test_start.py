@@ -189,5 +189,17 @@ def test_the_installed_program_finds_its_library():
     assert done.returncode == 0 and done.stdout.startswith("fileprocd "), done.stderr
 
 
+def test_a_helper_that_is_none_is_warned_of_when_there_are_workers(tmp_path):
+    (tmp_path / "plain").write_text("no program")
+    for helper, workers, word in ((tmp_path / "missing", 1, "there is no such file"), (tmp_path, 1, "executed"),
+                                  (tmp_path / "plain", 1, "executed"), (tmp_path / "missing", 0, None), (HELPER, 1, None)):
+        own = Daemon(tmp_path / "fileprocd", "--helper", helper, "--workers", workers).start()
+        assert own.end() is None
+        warnings = [line["message"] for line in map(json.loads, own.log_text().splitlines()) if line["level"] == "warning"]
+        own.log.unlink()
+        assert len(warnings) == (1 if word else 0), warnings
+        assert not word or (f"FILEPROC_HELPER {helper}" in warnings[0] and word in warnings[0])
+
+
 def test_the_installed_program_finds_its_helper():
     assert HELPER.exists() and PROGRAM.exists()
