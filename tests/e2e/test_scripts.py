@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 
+import daemon_process
 from media_files import MANUALS, PHOTOS
 
 SEND = pathlib.Path(__file__).parents[2] / "script" / "send"
@@ -37,11 +38,24 @@ def test_send_says_what_went_wrong(server, tmp_path):
     odd = tmp_path / "name with 'quotes' and ü.png"
     odd.write_text("only words\n")
     done = send(server, odd, "image/png")
-    assert done.returncode == 0 and "media_type_mismatch" in done.stderr
+    assert done.returncode == 3 and "media_type_mismatch" in done.stderr and '"failed"' in done.stderr
     assert objects(done.stdout)[0]["filename"] == odd.name
     done = send(server, odd, "application/x-msdownload")
     assert done.returncode == 1 and "type_not_allowed" in done.stdout + done.stderr
     assert send(server, tmp_path / "nothing").returncode == 2
-    empty = tmp_path / "empty.txt"
-    empty.touch()
-    assert send(server, empty, "text/plain").returncode == 0
+    port = daemon_process.free_port()
+    nobody = subprocess.run([SEND, odd], capture_output=True, text=True, timeout=60, check=False,
+                            env={**os.environ, "FILEPROC_URL": f"http://127.0.0.1:{port}"})
+    assert nobody.returncode == 1 and "FILEPROC_URL" in nobody.stderr and str(port) in nobody.stderr
+
+
+def test_send_knows_the_types_that_the_bytes_do_not_show(server, tmp_path):
+    (tmp_path / "Table.CSV").write_text("name;place\nAnn;here\n")  # file(1) takes it for text
+    (tmp_path / "plain.txt").write_text("only words\n")
+    (tmp_path / "empty").touch()
+    (tmp_path / "picture.csv").write_bytes(PHOTOS[0].read_bytes())
+    for name, given, expected in (("Table.CSV", [], "text/csv"), ("plain.txt", [], "text/plain"), ("empty", [], "text/plain"),
+                                  ("picture.csv", [], "image/jpeg"), ("Table.CSV", ["text/plain"], "text/plain")):
+        done = send(server, tmp_path / name, *given)
+        assert done.returncode == 0, (name, done.stderr)
+        assert objects(done.stdout)[0]["mime_type"] == expected, name
