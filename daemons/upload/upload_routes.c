@@ -24,7 +24,11 @@ void fpd_upload_problem(fpd_request *rq, fpd_app *app, const fp_error *err)
         for (size_t i = 0; i < sizeof(counted) / sizeof(*counted); i++)
             if (counted[i].reason == err->cause)
                 fpd_count_upload(app, counted[i].status);
-    fpd_problem_error(rq, err);
+    if (strcmp(err->domain, "fileproc") == 0 && err->cause == FILEPROC_REASON_TYPE_NOT_ALLOWED)
+        fpd_problem(rq, 415, "type_not_allowed",
+                    "%s. ALLOWED_MIME_TYPES is the setting that lists what is.", err->message);
+    else
+        fpd_problem_error(rq, err);
 }
 
 static void answer_initiated(fpd_request *rq, const fp_upload *upload)
