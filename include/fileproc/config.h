@@ -18,7 +18,7 @@ FILEPROC_BEGIN_DECLS
  *  secrets; one line end at its end is cut off. Giving both is an error. The command line wins over the environment, which wins
  *  over the default, in whatever order they are loaded. docs/configuration.md lists every setting.
  *
- *  FILEPROC_HELP, FILEPROC_VERSION and FILEPROC_PRINT_CONFIG are switches of the command line only (--help, --version,
+ *  FILEPROC_HELP, FILEPROC_VERSION and FILEPROC_PRINT_CONFIG are switches of the command line only (--help or -h, --version,
  *  --print-config). The program looks at them with fp_config_int() after fp_config_load_arguments(), and does what they say;
  *  loading the arguments first lets --help work beside a broken environment. */
 typedef struct fp_config fp_config;

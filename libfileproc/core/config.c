@@ -312,17 +312,18 @@ static fp_status refuse_option(const fp_config *cfg, const char *option, size_t 
 static fp_status stage_option(staging *s, int32_t argc, const char *const *argv, int32_t *used,
                               fp_error *err)
 {
+    const char *option = strcmp(argv[0], "-h") == 0 ? "--help" : argv[0]; /* what newcomers try */
     char label[FPI_CONFIG_LABEL_SIZE];
     place at = { .label = label, .source = FPI_SOURCE_ARGUMENTS };
-    size_t size = strcspn(argv[0], "=");
-    const char *value = argv[0][size] ? argv[0] + size + 1 : NULL;
+    size_t size = strcspn(option, "=");
+    const char *value = option[size] ? option + size + 1 : NULL;
 
     *used = 1;
-    if (strncmp(argv[0], "--", 2) != 0)
+    if (strncmp(option, "--", 2) != 0)
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "unexpected argument '%.60s'; options begin with --", argv[0]);
-    if (!find_option(s->cfg, argv[0], size, &at, label))
-        return refuse_option(s->cfg, argv[0], size, err);
+    if (!find_option(s->cfg, option, size, &at, label))
+        return refuse_option(s->cfg, option, size, err);
     if (!value && !at.is_file && s->cfg->table->rows[at.index].type == FPI_SETTING_SWITCH)
         value = "true";
     if (!value && argc > 1) {

@@ -31,6 +31,7 @@ def test_help_lists_every_setting():
     assert done.returncode == 0 and done.stdout.startswith("usage: fileprocd") and not done.stderr
     for name in ("FILEPROC_PORT", "--port", "FILEPROC_DATA", "MAX_FILE_SIZE", "--chunk-size", "--print-config", "DATABASE_URL"):
         assert name in done.stdout
+    assert run("-h").stdout == done.stdout
     assert run("--version").stdout.startswith("fileprocd 0.1")
 
 

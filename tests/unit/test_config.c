@@ -298,6 +298,17 @@ START_TEST(commands_are_not_taken_from_the_environment)
 }
 END_TEST
 
+START_TEST(h_is_short_for_help_and_the_only_short_option)
+{
+    open_config();
+    ck_assert_int_eq(load_args("-h", NULL, NULL), FILEPROC_OK);
+    ck_assert_int_eq(fp_config_int(cfg, "FILEPROC_HELP"), 1);
+    ck_assert_int_eq(load_args("-v", NULL, NULL), FILEPROC_ERR_INVALID);
+    ck_assert_int_eq(load_args("-h=1", NULL, NULL), FILEPROC_ERR_INVALID);
+    close_config();
+}
+END_TEST
+
 START_TEST(options_take_their_values_either_way)
 {
     open_config();
@@ -845,8 +856,8 @@ RUN_TESTS("config", defaults_are_in_force_at_first, integers_are_read_and_kept_i
           switches_understand_the_usual_words, lists_come_with_commas_or_as_json,
           choices_are_compared_without_case, texts_are_kept_as_they_are, errors_never_show_secrets,
           environment_names_are_exact, commands_are_not_taken_from_the_environment,
-          options_take_their_values_either_way, wrong_options_are_refused_with_a_hint,
-          a_bad_value_leaves_everything_as_it_was,
+          h_is_short_for_help_and_the_only_short_option, options_take_their_values_either_way,
+          wrong_options_are_refused_with_a_hint, a_bad_value_leaves_everything_as_it_was,
           precedence_does_not_depend_on_the_order_of_loading, a_file_may_hold_the_value,
           bad_files_are_refused, value_and_file_together_are_refused,
           secrets_and_passwords_are_masked, what_is_printed_can_be_loaded_again,
