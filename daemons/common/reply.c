@@ -101,23 +101,36 @@ static fpd_text *begin(fpd_request *rq, int status, const char *type, uint64_t l
     return out;
 }
 
+/* JSON ends with a newline, so that answers in a terminal don't run together. */
+static const char *end_of(const char *type)
+{
+    return type && (strcmp(type, "application/json") == 0 ||
+                    strcmp(type, "application/problem+json") == 0)
+               ? "\n"
+               : "";
+}
+
 void fpd_reply(fpd_request *rq, int status, const char *type, const void *body, size_t size)
 {
+    const char *end = end_of(type);
+    size_t end_size = strlen(end);
     fpd_text *out;
     bool joined;
 
     if (rq->status)
         return; /* one request, one reply */
-    out = begin(rq, status, type, size);
+    out = begin(rq, status, type, size + end_size);
     if (rq->method == FPD_METHOD_HEAD || !has_body(status))
-        size = 0;
+        size = end_size = 0;
     joined = size <= JOIN_MAX;
-    if (joined)
+    if (joined) {
         fpd_text_append(out, body, size);
+        fpd_text_append(out, end, end_size);
+    }
     if (out->failed || !send_bytes(rq, out->data, out->size))
         return;
-    if (joined || send_bytes(rq, body, size))
-        rq->bytes_sent = size;
+    if (joined || (send_bytes(rq, body, size) && send_bytes(rq, end, end_size)))
+        rq->bytes_sent = size + end_size;
 }
 
 void fpd_reply_json(fpd_request *rq, int status, const fpd_text *json)

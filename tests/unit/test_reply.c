@@ -37,6 +37,33 @@ START_TEST(a_large_body_is_not_copied)
 }
 END_TEST
 
+START_TEST(json_ends_with_a_newline_that_its_length_counts)
+{
+    const size_t size = 200000;
+    char *body = malloc(size);
+    fake_http f;
+
+    memset(body, ' ', size);
+    fake_init(&f, "GET", "/", "");
+    fpd_reply(fake_request(&f), 200, "application/json", "{}", 2);
+    ck_assert(fake_sent(&f, "Content-Length: 3\r\n") && fake_sent(&f, "\r\n\r\n{}\n"));
+    ck_assert_uint_eq(f.writes, 1);
+    ck_assert_uint_eq(f.rq.bytes_sent, 3);
+    fake_dispose(&f);
+    fake_init(&f, "GET", "/", "");
+    fpd_reply(fake_request(&f), 200, "application/json", body, size);
+    ck_assert(fake_sent(&f, "Content-Length: 200001\r\n"));
+    ck_assert_uint_eq(f.rq.bytes_sent, size + 1);
+    fake_dispose(&f);
+    fake_init(&f, "HEAD", "/", "");
+    fpd_reply(fake_request(&f), 404, "application/problem+json", "{}", 2);
+    ck_assert(fake_sent(&f, "Content-Length: 3\r\n") && !fake_sent(&f, "{}"));
+    ck_assert_uint_eq(f.rq.bytes_sent, 0);
+    fake_dispose(&f);
+    free(body);
+}
+END_TEST
+
 START_TEST(head_gets_the_headers_of_get)
 {
     fake_http f;
@@ -169,7 +196,7 @@ START_TEST(allowed_pages_may_read_the_reply)
 END_TEST
 
 RUN_TESTS("reply", head_and_body_go_in_one_write, a_large_body_is_not_copied,
-          head_gets_the_headers_of_get, a_reply_without_a_body_has_no_length,
-          nobody_injects_a_header, there_is_one_reply, the_connection_ends_when_it_must,
-          a_peer_that_went_away_is_noticed, a_text_that_failed_is_no_success,
-          allowed_pages_may_read_the_reply)
+          json_ends_with_a_newline_that_its_length_counts, head_gets_the_headers_of_get,
+          a_reply_without_a_body_has_no_length, nobody_injects_a_header, there_is_one_reply,
+          the_connection_ends_when_it_must, a_peer_that_went_away_is_noticed,
+          a_text_that_failed_is_no_success, allowed_pages_may_read_the_reply)
