@@ -9,6 +9,8 @@
 #define BATCH 200u
 #define PAGE 500u
 #define FORGET_BATCH 1000
+/* From its first request to the one that makes it known, an upload at a server takes moments; a retry may take long. */
+#define SERVER_GRACE_MS (INT64_C(3600) * 1000)
 
 /* One pass of the reaper. A failure does not keep it from the rest; the first one is what the caller hears of. */
 typedef struct pass {
@@ -283,6 +285,17 @@ static void reap_staged(pass *p)
     note_failure(p, rc, &e);
 }
 
+/* What a crash has left at a server where no list of ours shows it. It has no session, and by its age none will come. The keys
+ * may not be allowed to look for it, and nothing of an upload depends on it: so a failure is only told. */
+static void reap_server(const pass *p)
+{
+    fp_error e = { 0 };
+
+    if (fp_storage_reap(p->ups->st, p->grace_ms > SERVER_GRACE_MS ? p->grace_ms : SERVER_GRACE_MS,
+                        NULL, &e) < 0)
+        fpi_log(p->ups->ctx, FILEPROC_LOG_WARN, "upload", "remnants at the server: %s", e.message);
+}
+
 /* ---- tombstones ---- */
 
 typedef struct forget_call {
@@ -351,6 +364,7 @@ fp_status fp_uploads_reap(fp_uploads *ups, int64_t grace_ms, fp_reaped *did, fp_
     p.now_ms = fpi_now_ms(ups->ctx);
     expire(&p);
     reap_staged(&p);
+    reap_server(&p);
     forget(&p);
     count_open(&p);
     if (p.rc < 0 || !did)
