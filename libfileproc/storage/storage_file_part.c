@@ -115,6 +115,23 @@ static fp_status sync_group(fpi_sync_group *group, const char *what, fp_error *e
     return error ? fpi_error_errno(err, error, what) : FILEPROC_OK;
 }
 
+/* Somebody who clears the staging folder takes the names, not the open files: bytes in them are durable and lost. */
+static fp_status check_names(fpi_staged_file *f, fp_error *err)
+{
+    struct stat data, parts;
+    bool gone;
+
+    if (fstat(f->data_fd, &data) != 0 || fstat(f->parts_fd, &parts) != 0)
+        return fpi_error_errno(err, errno, "staged data");
+    gone = data.st_nlink == 0 || parts.st_nlink == 0;
+    if (!gone)
+        return FILEPROC_OK;
+    pthread_mutex_lock(&f->lock);
+    f->broken = true;
+    pthread_mutex_unlock(&f->lock);
+    return fp_error_setf(err, FILEPROC_ERR_IO, "the files of this assembly were removed");
+}
+
 /* The order is the promise: data, then the names of the files, then the entry that vouches for them. */
 fp_status fpi_file_part_commit(void *self, void *assembly, void *part, const fp_part_info *info,
                                fp_error *err)
@@ -131,6 +148,8 @@ fp_status fpi_file_part_commit(void *self, void *assembly, void *part, const fp_
         rc = sync_group(&f->data_sync, "staged data: sync", err);
     if (rc == FILEPROC_OK)
         rc = fpi_staged_sync_names(f, err);
+    if (rc == FILEPROC_OK)
+        rc = check_names(f, err);
     if (rc == FILEPROC_OK)
         rc = append_record(f, info, err);
     if (rc == FILEPROC_OK)
