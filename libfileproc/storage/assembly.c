@@ -158,6 +158,20 @@ fp_status fp_assembly_part_at(const fp_assembly *a, size_t index, fp_part_info *
     return fpi_options_export(info, &ours, sizeof(ours), err);
 }
 
+bool fpi_assembly_part_from(const fp_assembly *a, uint64_t offset, fp_part_info *info)
+{
+    size_t index;
+    bool found;
+
+    pthread_mutex_lock(lock_of(a));
+    index = fpi_part_list_find(&a->parts, offset);
+    found = index < a->parts.count;
+    if (found)
+        fpi_part_list_get(&a->parts, index, info);
+    pthread_mutex_unlock(lock_of(a));
+    return found;
+}
+
 fp_status fp_assembly_read(fp_assembly *a, uint64_t offset, void *buf, size_t cap, size_t *got,
                            fp_error *err)
 {

@@ -130,6 +130,15 @@ bool fpi_part_list_overlaps(const fpi_part_list *list, uint64_t offset, uint64_t
     return false;
 }
 
+size_t fpi_part_list_find(const fpi_part_list *list, uint64_t offset)
+{
+    size_t place = parts_before(list, offset);
+
+    if (place == list->count || list->entries[list->by_offset[place]].offset != offset)
+        return list->count;
+    return list->by_offset[place];
+}
+
 bool fpi_part_list_covers(const fpi_part_list *list, uint64_t size)
 {
     /* Parts don't overlap: when their lengths add up to the end, there is no room for a hole. */

@@ -38,6 +38,8 @@ void fpi_part_list_add(fpi_part_list *list, const fp_part_info *part);
 bool fpi_part_list_overlaps(const fpi_part_list *list, uint64_t offset, uint64_t length);
 /** Whether the parts are exactly the bytes 0 to size. */
 bool fpi_part_list_covers(const fpi_part_list *list, uint64_t size);
+/** The index of the part that begins at offset; count when there is none. */
+size_t fpi_part_list_find(const fpi_part_list *list, uint64_t offset);
 /** index is below count. */
 void fpi_part_list_get(const fpi_part_list *list, size_t index, fp_part_info *info);
 

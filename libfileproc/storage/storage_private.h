@@ -26,6 +26,7 @@ struct fp_storage {
     const fp_storage_driver *drv; /* the decorator, when there is one */
     void *self;
     const char *scheme;
+    uint64_t flags; /* of the driver behind the decorator */
 };
 
 /** The drivers of this build, NULL behind the last. */
@@ -50,6 +51,9 @@ fp_status fpi_key_check_prefix(const char *prefix, fp_error *err);
 bool fpi_key_segment_valid(const char *text, size_t size);
 
 fp_status fpi_object_not_found(fp_error *err);
+
+/** The committed part that begins at offset; false when there is none. */
+bool fpi_assembly_part_from(const fp_assembly *a, uint64_t offset, fp_part_info *info);
 
 /** A file without a name, open for reading and writing. */
 fp_status fpi_unnamed_file(int *fd, fp_error *err);

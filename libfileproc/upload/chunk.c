@@ -16,10 +16,12 @@ struct fp_chunk {
     fpi_session *session; /* held and pinned */
     uint64_t index, offset, length, written;
     fp_part *part;          /* NULL: the chunk is durable, and compared */
-    unsigned char *compare; /* COMPARE_SIZE bytes to read back into */
+    unsigned char *compare; /* COMPARE_SIZE bytes to read back into; NULL: `recorded` tells */
     bool ended;             /* committed, or failed for good */
     bool hashing;           /* `sha256` goes on from where the session's was at the beginning */
-    bool digesting;         /* the caller gave a digest */
+    bool apart;             /* `sha256` is of this chunk alone: the store can't read it back */
+    unsigned char recorded[FPI_DIGEST_MAX]; /* the value that `sha256` must come to */
+    bool digesting;                         /* the caller gave a digest */
     size_t expected_size;
     unsigned char expected[FPI_DIGEST_MAX];
     fpi_digest digest;
@@ -62,8 +64,42 @@ static fp_status set_place(fp_chunk *c, fp_error *err)
     return FILEPROC_OK;
 }
 
+static bool reads_back(const fp_chunk *c)
+{
+    return !(c->ups->st->flags & FILEPROC_STORAGE_DRIVER_UNREADABLE);
+}
+
+/* The digest that the chunk was stored with, and the state that leads to it: that of the whole up to its begin, or a fresh one.
+ * Every chunk of a store that can't read back has one or the other in its note. */
+static bool find_recorded(fp_chunk *c)
+{
+    const fp_assembly *a = c->session->assembly;
+    fp_part_info part, before;
+    fpi_digest end;
+
+    fpi_digest_init(&c->sha256, FPI_DIGEST_SHA256);
+    if (!fpi_assembly_part_from(a, c->offset, &part))
+        return false;
+    if (part.note_size == sizeof(c->recorded)) {
+        memcpy(c->recorded, part.note, sizeof(c->recorded));
+        return true;
+    }
+    if (part.note_size != FPI_SHA256_STATE_SIZE || fpi_sha256_load(&end, part.note, NULL) < 0)
+        return false;
+    fpi_digest_value(&end, c->recorded);
+    if (c->offset == 0)
+        return true;
+    return fpi_assembly_part_from(a, c->offset - c->session->facts->chunk_size, &before) &&
+           before.note_size == FPI_SHA256_STATE_SIZE &&
+           fpi_sha256_load(&c->sha256, before.note, NULL) == FILEPROC_OK;
+}
+
 static fp_status begin_compare(fp_chunk *c, fp_error *err)
 {
+    if (!reads_back(c) && find_recorded(c)) {
+        c->hashing = c->apart = false;
+        return FILEPROC_OK;
+    }
     c->compare = fpi_alloc(&c->ups->ctx->a, COMPARE_SIZE);
     return c->compare ? FILEPROC_OK : fpi_no_memory(err);
 }
@@ -74,8 +110,11 @@ static void begin_hashing(fp_chunk *c)
     const fpi_session *s = c->session;
 
     c->hashing = s->hashed == c->offset;
+    c->apart = !c->hashing && !reads_back(c);
     if (c->hashing)
         c->sha256 = s->sha256;
+    else if (c->apart)
+        fpi_digest_init(&c->sha256, FPI_DIGEST_SHA256);
 }
 
 /* With the session's lock not held. A conflict says that the chunk has become durable since it was looked for. */
@@ -206,13 +245,16 @@ static fp_status compare_slice(const fp_chunk *c, const unsigned char *data, siz
 
 static fp_status take_slice(fp_chunk *c, const unsigned char *data, size_t size, fp_error *err)
 {
-    fp_status rc;
+    fp_status rc = FILEPROC_OK;
 
     if (c->digesting)
         fpi_digest_update(&c->digest, data, size);
-    if (c->hashing)
+    if (c->hashing || c->apart || (!c->part && !c->compare))
         fpi_digest_update(&c->sha256, data, size);
-    rc = c->part ? fp_part_write(c->part, data, size, err) : compare_slice(c, data, size, err);
+    if (c->part)
+        rc = fp_part_write(c->part, data, size, err);
+    else if (c->compare)
+        rc = compare_slice(c, data, size, err);
     if (rc == FILEPROC_OK)
         c->written += size;
     return rc;
@@ -297,6 +339,14 @@ static fp_status check_digest(const fp_chunk *c, fp_error *err)
                             "the digest of chunk %llu is another", (unsigned long long)c->index);
 }
 
+static bool is_recorded(const fp_chunk *c)
+{
+    unsigned char value[FPI_DIGEST_MAX];
+
+    fpi_digest_value(&c->sha256, value);
+    return memcmp(value, c->recorded, sizeof(value)) == 0;
+}
+
 static fp_status check_whole(const fp_chunk *c, fp_error *err)
 {
     if (c->written != c->length)
@@ -304,20 +354,32 @@ static fp_status check_whole(const fp_chunk *c, fp_error *err)
                                 "chunk %llu has %llu bytes, and only %llu arrived",
                                 (unsigned long long)c->index, (unsigned long long)c->length,
                                 (unsigned long long)c->written);
+    if (!c->part && !c->compare && !is_recorded(c))
+        return chunk_conflict(c, err);
     return check_digest(c, err);
+}
+
+/* The state of the digest of the whole behind this chunk, or the digest of the chunk alone. */
+static size_t make_note(const fp_chunk *c, unsigned char note[FPI_SHA256_STATE_SIZE])
+{
+    if (c->hashing)
+        fpi_sha256_save(&c->sha256, note);
+    else if (c->apart)
+        fpi_digest_value(&c->sha256, note);
+    return c->hashing ? FPI_SHA256_STATE_SIZE : c->apart ? FPI_DIGEST_MAX : 0;
 }
 
 static fp_status commit_part(fp_chunk *c, fp_error *err)
 {
     unsigned char note[FPI_SHA256_STATE_SIZE];
     fp_error e = { 0 };
+    size_t size;
     fp_status rc;
 
     if (!c->part)
         return FILEPROC_OK;
-    if (c->hashing)
-        fpi_sha256_save(&c->sha256, note);
-    rc = fp_part_commit(c->part, c->hashing ? note : NULL, c->hashing ? sizeof(note) : 0, &e);
+    size = make_note(c, note);
+    rc = fp_part_commit(c->part, size ? note : NULL, size, &e);
     if (rc == FILEPROC_ERR_IO ||
         rc == FILEPROC_ERR_QUOTA) { /* of a sync, perhaps: then no other can succeed */
         pthread_mutex_lock(&c->session->lock);

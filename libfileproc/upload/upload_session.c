@@ -18,9 +18,17 @@ void fpi_session_enter(fpi_session *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* With the lock held. Behind a network removing is a handful of requests, for which whoever completes would have to wait. */
+static void leave_to_reaper(const fp_uploads *ups, fpi_session *s)
+{
+    if (s->state == FPI_UPLOAD_COMPLETED && (ups->st->flags & FILEPROC_STORAGE_DRIVER_NETWORK))
+        s->staged = false;
+}
+
 void fpi_session_leave(fp_uploads *ups, fpi_session *s)
 {
     pthread_mutex_lock(&s->lock);
+    leave_to_reaper(ups, s);
     while (s->state != FPI_UPLOAD_OPEN && s->staged && s->pins == 0) {
         pthread_mutex_unlock(&s->lock);
         (void)fpi_session_discard(ups, s, NULL); /* else the reaper does */
@@ -130,12 +138,16 @@ static fp_status open_assembly(fp_uploads *ups, fpi_session *s, fp_error *err)
 {
     FPI_CLEANUP(fp_assembly) a = NULL;
     FPI_DISPOSE(progress) p = { .ctx = ups->ctx };
+    char key[FPI_UPLOAD_KEY_SIZE];
     fp_status rc = progress_init(&p, ups->ctx, s->facts->total_chunks, err);
 
     if (rc < 0)
         return rc;
+    fpi_upload_key(s->file_id, key);
     fp_assembly_close(fpi_steal(&s->assembly)); /* no second handle */
     rc = fp_assembly_open(ups->st, s->id, FILEPROC_ASSEMBLY_CREATE, &a, err);
+    if (rc == FILEPROC_OK)
+        rc = fp_assembly_set_key(a, key, err);
     if (rc == FILEPROC_OK)
         rc = read_parts(&p, a, s->facts, err);
     if (rc < 0)

@@ -88,6 +88,14 @@ static fp_status faulty_remove(void *self, const char *key, uint32_t flags, fp_e
     return rc < 0 ? rc : below()->remove(self, key, flags, err);
 }
 
+static fp_status faulty_assembly_read(void *self, void *assembly, uint64_t offset, void *buf,
+                                      size_t cap, size_t *got, uint32_t flags, fp_error *err)
+{
+    if (world->unreadable)
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "the test's store can't read this");
+    return below()->assembly_read(self, assembly, offset, buf, cap, got, flags, err);
+}
+
 static const fp_storage_driver *faulty_driver(void)
 {
     static fp_storage_driver driver;
@@ -95,6 +103,7 @@ static const fp_storage_driver *faulty_driver(void)
     driver = *below();
     driver.scheme = "faulty";
     driver.open = faulty_open;
+    driver.assembly_read = faulty_assembly_read;
     driver.part_write = faulty_write;
     driver.part_commit = faulty_commit;
     driver.assembly_publish = faulty_publish;
@@ -147,6 +156,12 @@ static void open_context(upload_world *w)
     ck_status(fp_context_add_storage_driver(w->ctx, faulty_driver(), &err), FILEPROC_OK, &err);
 }
 
+void upload_world_hide_staged(upload_world *w)
+{
+    w->unreadable = true;
+    w->st->flags |= FILEPROC_STORAGE_DRIVER_UNREADABLE;
+}
+
 static void open_ground(upload_world *w)
 {
     fp_error err = { 0 };
@@ -160,6 +175,8 @@ static void open_ground(upload_world *w)
     }
     ck_status(fp_database_migrate(w->db, &err), FILEPROC_OK, &err);
     ck_status(fp_storage_open(w->ctx, "faulty:", NULL, &w->st, &err), FILEPROC_OK, &err);
+    if (w->unreadable)
+        upload_world_hide_staged(w);
     ck_status(fp_catalog_open(w->ctx, w->db, w->st, &w->cat, &err), FILEPROC_OK, &err);
 }
 

@@ -23,7 +23,8 @@ typedef struct upload_world {
     fp_pipelines *pipelines; /* the same */
     fp_jobs *jobs;           /* the same */
     fp_uploads *ups;
-    bool on_disk; /* storage "file" and a database on disk; else both in memory */
+    bool on_disk;    /* storage "file" and a database on disk; else both in memory */
+    bool unreadable; /* staged bytes can't be read back; upload_world_hide_staged() */
     const fp_allocator *allocator;
     char fresh_uri[128]; /* of the database, unless it is on disk */
     char folder[64];
@@ -50,6 +51,8 @@ void upload_world_close(upload_world *w);
 void upload_world_reopen(upload_world *w);
 /* The same, without an engine to close: it was closed before, or died with its process. On disk only. */
 void upload_world_restart(upload_world *w);
+/* From now on storage is one that can't read back what is staged. */
+void upload_world_hide_staged(upload_world *w);
 /* Completion makes jobs from now on. */
 void upload_world_add_jobs(upload_world *w);
 

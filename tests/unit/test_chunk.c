@@ -182,6 +182,52 @@ START_TEST(same_chunk_with_other_bytes_is_a_conflict)
 }
 END_TEST
 
+/* Sends chunk index with one byte changed; where it is noticed doesn't matter. */
+static void must_conflict(const char *id, uint64_t index, size_t size, size_t place)
+{
+    unsigned char bytes[1000];
+    fp_error err = { 0 };
+    fp_chunk *c = must_begin(&w, id, index);
+    fp_status rc;
+
+    content_fill(1, index * 1000, bytes, size);
+    bytes[place] ^= 1;
+    rc = fp_chunk_write(c, bytes, size, &err);
+    if (rc == FILEPROC_OK)
+        rc = fp_chunk_commit(c, NULL, &err);
+    ck_reason(rc, FILEPROC_ERR_CONFLICT, "chunk_conflict", &err);
+    fp_chunk_free(c);
+}
+
+START_TEST(chunks_that_cannot_be_read_back_are_compared_by_their_digests)
+{
+    static const uint64_t orders[][4] = { { 0, 1, 2, 3 }, { 3, 1, 0, 2 }, { 0, 2, 1, 3 } };
+
+    EACH_STORE(&w)
+    {
+        upload_world_hide_staged(&w);
+        for (size_t o = 0; o < 3; o++) {
+            char id[FPI_UUID_SIZE];
+
+            must_create(&w, 3500, id);
+            for (size_t i = 0; i < 4; i++)
+                must_chunk(&w, id, orders[o][i], 1);
+            for (int again = 0; again < 2; again++) {
+                int commits = atomic_load(&w.calls[SLOT_COMMIT]);
+
+                for (uint64_t i = 0; i < 4; i++) {
+                    must_chunk(&w, id, i, 1);
+                    must_conflict(id, i, i == 3 ? 500 : 1000, i == 3 ? 499 : i);
+                }
+                ck_assert_int_eq(atomic_load(&w.calls[SLOT_COMMIT]), commits);
+                upload_world_reopen(&w);
+            }
+            ck_completes(id, 1, 3500, o == 0);
+        }
+    }
+}
+END_TEST
+
 START_TEST(wrong_lengths_are_refused_and_leave_nothing)
 {
     EACH_STORE(&w)
@@ -700,12 +746,14 @@ END_TEST
 
 RUN_TESTS("chunk", chunks_in_any_order_make_the_file, chunks_in_order_give_the_digest_of_the_whole,
           commit_shows_the_upload_and_tells_of_it, same_chunk_again_changes_nothing,
-          same_chunk_with_other_bytes_is_a_conflict, wrong_lengths_are_refused_and_leave_nothing,
-          chunks_that_no_upload_has_are_refused, newcomer_takes_over_at_once,
-          takeover_of_a_chunk_that_is_being_stored_compares, digest_decides_whether_a_chunk_counts,
-          digest_that_cannot_be_checked_is_refused, digest_state_survives_a_restart,
-          takeover_does_not_spoil_the_digest, chunk_that_is_dropped_never_was,
-          acknowledged_chunks_survive_a_restart, full_disk_is_told_and_nothing_is_lost,
-          disk_that_failed_once_is_asked_anew, chunk_in_flight_ends_with_its_upload,
-          compared_chunk_outlives_completion, many_senders_of_many_uploads_get_along,
+          same_chunk_with_other_bytes_is_a_conflict,
+          chunks_that_cannot_be_read_back_are_compared_by_their_digests,
+          wrong_lengths_are_refused_and_leave_nothing, chunks_that_no_upload_has_are_refused,
+          newcomer_takes_over_at_once, takeover_of_a_chunk_that_is_being_stored_compares,
+          digest_decides_whether_a_chunk_counts, digest_that_cannot_be_checked_is_refused,
+          digest_state_survives_a_restart, takeover_does_not_spoil_the_digest,
+          chunk_that_is_dropped_never_was, acknowledged_chunks_survive_a_restart,
+          full_disk_is_told_and_nothing_is_lost, disk_that_failed_once_is_asked_anew,
+          chunk_in_flight_ends_with_its_upload, compared_chunk_outlives_completion,
+          many_senders_of_many_uploads_get_along,
           begin_write_and_commit_survive_every_allocation_failure, wrong_arguments_are_refused)

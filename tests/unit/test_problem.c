@@ -98,6 +98,16 @@ START_TEST(an_errno_is_not_taken_for_a_reason)
 }
 END_TEST
 
+START_TEST(what_may_succeed_later_is_told_as_busy)
+{
+    fp_error err = { .code = FILEPROC_ERR_IO, .cause = 56, .domain = "curl" };
+
+    ck_assert_int_eq(fpd_problem_status(&err), 500);
+    err.flags = FILEPROC_ERROR_RETRYABLE;
+    ck_assert_int_eq(fpd_problem_status(&err), 503);
+}
+END_TEST
+
 START_TEST(every_status_code_has_a_status)
 {
     for (fp_status code = FILEPROC_ERR_USER; code < 0; code++) {
@@ -151,5 +161,6 @@ START_TEST(strange_details_stay_json)
 END_TEST
 
 RUN_TESTS("problem", a_problem_has_all_its_members, errors_of_the_library_get_their_status,
-          an_errno_is_not_taken_for_a_reason, every_status_code_has_a_status,
-          what_the_server_got_wrong_is_not_told_to_the_client, strange_details_stay_json)
+          an_errno_is_not_taken_for_a_reason, what_may_succeed_later_is_told_as_busy,
+          every_status_code_has_a_status, what_the_server_got_wrong_is_not_told_to_the_client,
+          strange_details_stay_json)

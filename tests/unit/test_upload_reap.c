@@ -7,6 +7,7 @@
 #include "fault.h"
 #include "runner.h"
 #include "storage_contract.h"
+#include "storage/storage_private.h"
 #include "upload_world.h"
 
 #define HOUR INT64_C(3600000)
@@ -127,6 +128,26 @@ START_TEST(bytes_that_could_not_be_removed_go_later)
         ck_reaped(must_reap(HOUR), 0, 3, 2, 0);
         ck_assert_uint_eq(staged_count(w.st), 0);
         ck_assert_uint_eq(object_count(w.st), 1);
+    }
+}
+END_TEST
+
+START_TEST(behind_a_network_the_reaper_removes_what_completion_leaves)
+{
+    EACH_STORE(&w)
+    {
+        char id[FPI_UUID_SIZE];
+
+        w.st->flags |= FILEPROC_STORAGE_DRIVER_NETWORK;
+        must_create(&w, 1500, id);
+        must_all_chunks(&w, id, 1);
+        fp_upload_free(must_complete(&w, id));
+        ck_assert_int_eq(atomic_load(&w.calls[SLOT_DISCARD]), 0);
+        fp_upload_free(must_complete(&w, id));
+        ck_reaped(must_reap(0), 0, 1, 0, 0);
+        ck_assert_uint_eq(staged_count(w.st), 0);
+        ck_upload(&w, id, "completed", 2);
+        ck_reaped(must_reap(0), 0, 0, 0, 0);
     }
 }
 END_TEST
@@ -341,6 +362,7 @@ END_TEST
 
 RUN_TESTS("upload_reap", nothing_to_do_is_nothing_done, expired_sessions_go_with_their_bytes,
           tombstones_are_forgotten_in_time, bytes_that_could_not_be_removed_go_later,
+          behind_a_network_the_reaper_removes_what_completion_leaves,
           what_is_staged_without_a_session_goes_when_it_is_old, session_in_use_is_left_alone,
           completion_under_way_is_not_reaped, reaper_runs_beside_uploads,
           ten_thousand_sessions_expire_in_small_steps, reap_survives_every_allocation_failure,

@@ -75,7 +75,7 @@ typedef struct fp_storage_driver {
     fp_status (*list_staged)(void *self, const char *after, size_t limit, fp_storage_list_fn fn,
                              void *user_data, uint32_t flags, fp_error *err);
 
-    uint64_t flags; /**< 0 or FILEPROC_STORAGE_DRIVER_NETWORK. */
+    uint64_t flags; /**< 0, or an or-combination of FILEPROC_STORAGE_DRIVER_*. */
     /** Optional; NULL ignores the key. As fp_assembly_set_key(). */
     fp_status (*assembly_set_key)(void *self, void *assembly, const char *key, fp_error *err);
     /** Optional; NULL answers NOTSUP. As fp_storage_presign(). */
@@ -89,6 +89,8 @@ typedef struct fp_storage_driver {
 } fp_storage_driver;
 /** fp_storage_driver.flags: calls can fail for a while, and are repeated. */
 #define FILEPROC_STORAGE_DRIVER_NETWORK 1u
+/** fp_storage_driver.flags: assembly_read may answer NOTSUP when the key was told with assembly_set_key. */
+#define FILEPROC_STORAGE_DRIVER_UNREADABLE 2u
 /** The first two members; designated initialisers for the slots follow. */
 #define FILEPROC_STORAGE_DRIVER_INIT(name) .struct_size = sizeof(fp_storage_driver), .scheme = (name)
 
