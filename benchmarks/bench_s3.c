@@ -61,7 +61,7 @@ static void upload(fp_storage *st, const char *key, unsigned count, size_t size)
     double start = now(), complete;
 
     check(fp_assembly_open(st, "bench", FILEPROC_ASSEMBLY_CREATE, &a, &err));
-    check(fp_assembly_set_key(a, key, &err));
+    check(fp_assembly_set_target(a, key, (uint64_t)count * size, &err));
     for (unsigned i = 0; i < count; i++)
         put_part(a, (uint64_t)i * size, bytes, size);
     complete = now();

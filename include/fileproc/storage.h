@@ -357,27 +357,35 @@ FILEPROC_API fp_status fp_assembly_open(fp_storage *st, const char *id, uint32_t
 FILEPROC_API void fp_assembly_close(fp_assembly *a);
 
 /**
- * Tell, before the first part, under which key it will be published. Optional; a store that can then writes the bytes to where
- * they end, so that publishing copies nothing (s3: parts of the multipart upload itself, which fp_assembly_read() can't read).
+ * Tell, after opening and before the first part, under which key and with which size it will be published. Optional, but
+ * then at every opening; a store that can then writes the bytes to where they end, so that publishing copies nothing
+ * (s3: parts of the multipart upload itself, which fp_assembly_read() can't read). With "file" a part that has all the bytes
+ * becomes the object at its commit, which costs fewer syncs; its note is kept no longer than the handle. Nobody
+ * else may use the key, since the object can be there before fp_assembly_publish(): who gives the assembly up removes
+ * both.
  *
- * @param a    Borrowed.
- * @param key  Borrowed.
+ * @param a     Borrowed.
+ * @param key   Borrowed.
+ * @param size  Bytes of the object.
  * @param[out] err  Filled only on failure. May be NULL.
- * @retval FILEPROC_OK            Noted, or of no use to this store. Publishing under another key may answer CONFLICT.
+ * @retval FILEPROC_OK            Noted, or of no use to this store. Publishing under another key may answer CONFLICT. A
+ *                                part that had become the object counts as committed.
  * @retval FILEPROC_ERR_INVALID   Bad key or argument.
  * @retval FILEPROC_ERR_CONFLICT  Bytes were written for another key.
- * @par Blocking  Never.
+ * @retval FILEPROC_ERR_IO        The disk failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Disk.
  * @par Threads   Callable from any thread.
  * @since 0.1
  */
-FILEPROC_API fp_status fp_assembly_set_key(fp_assembly *a, const char *key, fp_error *err)
-    FILEPROC_NODISCARD;
+FILEPROC_API fp_status fp_assembly_set_target(fp_assembly *a, const char *key, uint64_t size,
+                                              fp_error *err) FILEPROC_NODISCARD;
 
 /**
  * Make an address by which somebody without keys can write one part of the upload behind an assembly directly, for a while. The
  * part counts only when it is committed: what is sent there is read by nobody else.
  *
- * @param a          Borrowed; fp_assembly_set_key() must have been called.
+ * @param a          Borrowed; fp_assembly_set_target() must have been called.
  * @param offset     A multiple of the store's part_size.
  * @param expires_s  Seconds that it is good for: 1 to 604800.
  * @param[in,out] url  Borrowed; the address is appended on success. It is a secret until it expires.

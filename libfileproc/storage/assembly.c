@@ -100,16 +100,23 @@ void fp_assembly_close(fp_assembly *a)
     fpi_free(&a->st->ctx->a, a);
 }
 
-fp_status fp_assembly_set_key(fp_assembly *a, const char *key, fp_error *err)
+fp_status fp_assembly_set_target(fp_assembly *a, const char *key, uint64_t size, fp_error *err)
 {
+    fp_part_info whole = FILEPROC_PART_INFO_INIT;
     fp_status rc;
 
-    if (!a)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the assembly is NULL");
+    if (!a || size > FPI_OBJECT_SIZE_MAX)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "bad argument");
     rc = fpi_key_check(key, err);
-    if (rc < 0 || !a->st->drv->assembly_set_key)
+    if (rc < 0 || !a->st->drv->assembly_set_target)
         return rc;
-    return a->st->drv->assembly_set_key(a->st->self, a->staged, key, err);
+    rc = a->st->drv->assembly_set_target(a->st->self, a->staged, key, size, &whole, err);
+    if (rc < 0 || whole.length == 0)
+        return rc;
+    pthread_mutex_lock(&a->lock);
+    rc = on_stored_part(&a->parts, &whole, err);
+    pthread_mutex_unlock(&a->lock);
+    return rc;
 }
 
 fp_status fp_assembly_presign(fp_assembly *a, uint64_t offset, uint32_t expires_s, fp_buf *url,

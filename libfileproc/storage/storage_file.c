@@ -336,4 +336,5 @@ const fp_storage_driver fpi_storage_file_driver = {
     .part_free = fpi_file_part_free,
     .discard = fpi_file_discard,
     .list_staged = fpi_file_list_staged,
+    .assembly_set_target = fpi_file_assembly_set_target,
 };

@@ -143,6 +143,8 @@ fp_status fpi_file_part_commit(void *self, void *assembly, void *part, const fp_
     (void)part;
     if (f->transient) /* durable at publication */
         return FILEPROC_OK;
+    if (fpi_staged_is_whole(f, info))
+        return fpi_staged_commit_whole(f, err);
     rc = make_record(f, err);
     if (rc == FILEPROC_OK)
         rc = sync_group(&f->data_sync, "staged data: sync", err);

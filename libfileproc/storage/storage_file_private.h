@@ -124,6 +124,8 @@ typedef struct fpi_staged_file {
     bool empty_record; /* was there when it was opened, without any entry */
     fpi_sync_group data_sync;
     fpi_sync_group parts_sync;
+    char *key; /* fp_assembly_set_target(); or NULL */
+    uint64_t size;
     pthread_mutex_t lock; /* of all below */
     int data_fd;          /* -1 until it is needed */
     int parts_fd;
@@ -131,6 +133,7 @@ typedef struct fpi_staged_file {
     bool parts_exist;
     bool names_synced; /* the two names are in the folder on disk */
     bool published;    /* data_name has become an object's name */
+    bool whole;        /* by the commit of its only part, and that is on disk */
     bool broken;       /* a sync failed: nothing more is committed by this handle */
     uint64_t written;  /* records in the file */
     uint64_t durable;  /* of those, known to be on disk */
@@ -180,5 +183,18 @@ void fpi_file_part_free(void *self, void *assembly, void *part);
 /* storage_file_publish.c */
 fp_status fpi_file_assembly_publish(void *self, void *assembly, const char *key, uint64_t size,
                                     uint32_t flags, fp_error *err);
+/** Cuts the data to `size` bytes and syncs them. */
+fp_status fpi_staged_settle_data(fpi_staged_file *f, uint64_t size, fp_error *err);
+/** The data become the object, on disk when this returns; they must be there before. */
+fp_status fpi_staged_move(fpi_staged_file *f, const char *key, uint64_t size, uint32_t flags,
+                          fp_error *err);
+
+/* storage_file_whole.c */
+fp_status fpi_file_assembly_set_target(void *self, void *assembly, const char *key, uint64_t size,
+                                       fp_part_info *whole, fp_error *err);
+/** Whether this part is all of the object. */
+bool fpi_staged_is_whole(const fpi_staged_file *f, const fp_part_info *part);
+/** Its commit. */
+fp_status fpi_staged_commit_whole(fpi_staged_file *f, fp_error *err);
 
 #endif

@@ -2,6 +2,7 @@
  * Must not know: which parts there are; the core has checked that they cover the size. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "storage/storage_file_private.h"
@@ -28,10 +29,9 @@ static void set_time(const fpi_staged_file *f)
     (void)futimens(f->data_fd, times);
 }
 
-/* Exactly `size` bytes, all of them on disk. What uncommitted parts left behind the end is cut off. */
-static fp_status settle_data(fpi_staged_file *f, uint64_t size, fp_error *err)
+/* Exactly `size` bytes. What uncommitted parts left behind the end is cut off, and then the rest must be synced anew. */
+static fp_status settle_data(fpi_staged_file *f, uint64_t size, bool unsynced, fp_error *err)
 {
-    bool unsynced = f->transient;
     struct stat st;
 
     if (fstat(f->data_fd, &st) != 0)
@@ -47,6 +47,11 @@ static fp_status settle_data(fpi_staged_file *f, uint64_t size, fp_error *err)
     return unsynced ? sync_data(f, err) : FILEPROC_OK;
 }
 
+fp_status fpi_staged_settle_data(fpi_staged_file *f, uint64_t size, fp_error *err)
+{
+    return settle_data(f, size, true, err);
+}
+
 static fp_status prepare(fpi_staged_file *f, uint64_t size, fp_error *err)
 {
     fp_status rc;
@@ -57,7 +62,7 @@ static fp_status prepare(fpi_staged_file *f, uint64_t size, fp_error *err)
         rc = fpi_staged_open_parts(f, err); /* an empty object gets its record here */
     pthread_mutex_unlock(&f->lock);
     if (rc == FILEPROC_OK)
-        rc = settle_data(f, size, err);
+        rc = settle_data(f, size, f->transient, err);
     if (rc == FILEPROC_OK && !f->transient)
         rc = fpi_staged_sync_names(f, err);
     return rc;
@@ -189,27 +194,38 @@ static fp_status confirm(const fpi_staged_file *f, const char *key, uint64_t siz
     return rc < 0 ? rc : fpi_folder_sync(folder, err);
 }
 
-fp_status fpi_file_assembly_publish(void *self, void *assembly, const char *key, uint64_t size,
-                                    uint32_t flags, fp_error *err)
+fp_status fpi_staged_move(fpi_staged_file *f, const char *key, uint64_t size, uint32_t flags,
+                          fp_error *err)
 {
-    publication p = { .f = assembly, .key = key, .size = size, .flags = flags };
-    fp_status rc;
+    publication p = { .f = f, .key = key, .size = size, .flags = flags };
+    fp_status rc = move_into_place(&p, err);
 
-    (void)self;
-    if (p.f->published)
-        return confirm(p.f, key, size, err);
-    rc = prepare(p.f, size, err);
-    if (rc == FILEPROC_OK)
-        rc = move_into_place(&p, err);
     if (rc < 0)
         return rc;
-    pthread_mutex_lock(
-        &p.f->lock); /* somebody may be reading beside us: his descriptor stays open */
-    p.f->published = true;
-    pthread_mutex_unlock(&p.f->lock);
+    pthread_mutex_lock(&f->lock); /* somebody may be reading beside us: his descriptor stays open */
+    f->published = true;
+    pthread_mutex_unlock(&f->lock);
     /* Not the staging folder: should a crash bring the old name back beside the new one, which a file system without a journal
      * may do, that is a second link, something to discard. */
     rc = fpi_folder_sync(p.folder, err);
     fpi_folder_unref(p.folder);
     return rc;
+}
+
+fp_status fpi_file_assembly_publish(void *self, void *assembly, const char *key, uint64_t size,
+                                    uint32_t flags, fp_error *err)
+{
+    fpi_staged_file *f = assembly;
+    fp_status rc;
+
+    (void)self;
+    if (f->whole && f->size == size && strcmp(f->key, key) == 0)
+        return FILEPROC_OK;
+    if (f->whole)
+        return fp_error_setf(err, FILEPROC_ERR_CONFLICT,
+                             "the assembly is the object of another key");
+    if (f->published)
+        return confirm(f, key, size, err);
+    rc = prepare(f, size, err);
+    return rc < 0 ? rc : fpi_staged_move(f, key, size, flags, err);
 }

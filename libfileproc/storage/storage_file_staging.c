@@ -86,6 +86,7 @@ static void fpi_staged_file_free(fpi_staged_file *f)
     fpi_sync_group_dispose(&f->data_sync);
     fpi_sync_group_dispose(&f->parts_sync);
     pthread_mutex_destroy(&f->lock);
+    fpi_free(&f->store->ctx->a, f->key);
     fpi_free(&f->store->ctx->a, f);
 }
 
@@ -94,9 +95,12 @@ FPI_DEFINE_CLEANUP(fpi_staged_file, fpi_staged_file_free)
 fp_status fpi_staged_open_data(fpi_staged_file *f, bool create, fp_error *err)
 {
     const int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
+    struct stat st;
 
     if (f->data_fd >= 0)
         return FILEPROC_OK;
+    if (f->whole)
+        return fpi_file_open_object(f->store, f->key, &f->data_fd, &st, err);
     /* After publication the descriptor, if there is one, shows the object; nobody writes to it any more. */
     if (f->published || (!f->data_exists && !create))
         return fpi_object_not_found(err);

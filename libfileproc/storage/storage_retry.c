@@ -347,12 +347,14 @@ static fp_status retry_discard(void *self, const char *id, uint32_t flags, fp_er
     return REPEAT(s, err, s->drv->discard(s->self, id, flags, &ours));
 }
 
-static fp_status retry_set_key(void *self, void *assembly, const char *key, fp_error *err)
+static fp_status retry_set_target(void *self, void *assembly, const char *key, uint64_t size,
+                                  fp_part_info *whole, fp_error *err)
 {
     retry_store *s = self;
 
-    return s->drv->assembly_set_key ? s->drv->assembly_set_key(s->self, assembly, key, err)
-                                    : FILEPROC_OK;
+    if (!s->drv->assembly_set_target)
+        return FILEPROC_OK;
+    return REPEAT(s, err, s->drv->assembly_set_target(s->self, assembly, key, size, whole, &ours));
 }
 
 static fp_status not_signed(fp_error *err)
@@ -408,7 +410,7 @@ const fp_storage_driver fpi_storage_retry_driver = {
     .part_free = retry_part_free,
     .discard = retry_discard,
     .list_staged = retry_list_staged,
-    .assembly_set_key = retry_set_key,
+    .assembly_set_target = retry_set_target,
     .presign = retry_presign,
     .assembly_presign = retry_assembly_presign,
     .reap = retry_reap,

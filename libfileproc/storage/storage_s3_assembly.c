@@ -376,12 +376,15 @@ void fpi_s3_assembly_close(void *self, void *assembly)
     assembly_free(a);
 }
 
-fp_status fpi_s3_assembly_set_key(void *self, void *assembly, const char *key, fp_error *err)
+fp_status fpi_s3_assembly_set_target(void *self, void *assembly, const char *key, uint64_t size,
+                                     fp_part_info *whole, fp_error *err)
 {
     fpi_s3_assembly *a = assembly;
     fp_status rc = FILEPROC_OK;
 
     (void)self;
+    (void)size;
+    (void)whole;
     pthread_mutex_lock(&a->lock);
     if (a->has_state && !a->state.copying && strcmp(a->state.key, key) != 0)
         rc = fp_error_setf(err, FILEPROC_ERR_CONFLICT, "the assembly was begun for another key");

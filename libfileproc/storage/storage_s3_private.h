@@ -220,7 +220,7 @@ typedef struct fpi_s3_assembly {
     bool has_slots;
     uint32_t next_seq;
     fpi_s3_state state;
-    char key[FPI_S3_KEY_MAX + 1]; /* fp_assembly_set_key(); "" = none */
+    char key[FPI_S3_KEY_MAX + 1]; /* fp_assembly_set_target(); "" = none */
     fpi_s3_piece *pieces;         /* in the order of their offsets */
     size_t piece_count, piece_capacity, piece_promised;
     uint64_t held; /* bytes in memory */
@@ -260,7 +260,8 @@ fp_status fpi_s3_assembly_open(void *self, const char *id, uint32_t flags,
                                                     fp_error *err),
                                void *user_data, void **assembly, fp_error *err);
 void fpi_s3_assembly_close(void *self, void *assembly);
-fp_status fpi_s3_assembly_set_key(void *self, void *assembly, const char *key, fp_error *err);
+fp_status fpi_s3_assembly_set_target(void *self, void *assembly, const char *key, uint64_t size,
+                                     fp_part_info *whole, fp_error *err);
 fp_status fpi_s3_assembly_read(void *self, void *assembly, uint64_t offset, void *buf, size_t cap,
                                size_t *got, uint32_t flags, fp_error *err);
 fp_status fpi_s3_assembly_publish(void *self, void *assembly, const char *key, uint64_t size,

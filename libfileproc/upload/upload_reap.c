@@ -180,6 +180,17 @@ typedef struct lookup {
     staged *found; /* one per name */
 } lookup;
 
+/* Of the columns status and file_id, from `first` on. */
+static fp_status take_staged(fp_rows *rows, uint32_t first, staged *out, fp_error *err)
+{
+    const char *file_id = fp_rows_text(rows, first + 1);
+
+    out->known = fpi_uuid_valid(file_id);
+    if (out->known)
+        memcpy(out->file_id, file_id, sizeof(out->file_id));
+    return fpi_upload_state_read(fp_rows_text(rows, first), &out->state, err);
+}
+
 static fp_status look_up(fp_tx *tx, const char *id, staged *out, fp_error *err)
 {
     const fp_value params[] = { FILEPROC_V_TEXT(id) };
@@ -192,12 +203,7 @@ static fp_status look_up(fp_tx *tx, const char *id, staged *out, fp_error *err)
         fp_tx_query(tx, "SELECT status, file_id FROM uploads WHERE id = $1", params, 1, &rows, err);
     if (rc == FILEPROC_OK)
         rc = fp_rows_next(rows, &more, err);
-    if (rc < 0 || !more)
-        return rc;
-    out->known = fpi_uuid_valid(fp_rows_text(rows, 1));
-    if (out->known)
-        memcpy(out->file_id, fp_rows_text(rows, 1), sizeof(out->file_id));
-    return fpi_upload_state_read(fp_rows_text(rows, 0), &out->state, err);
+    return rc < 0 || !more ? rc : take_staged(rows, 0, out, err);
 }
 
 static fp_status look_up_body(fp_tx *tx, void *user_data, fp_error *err)
@@ -285,6 +291,76 @@ static void reap_staged(pass *p)
     note_failure(p, rc, &e);
 }
 
+/* ---- what is stored for sessions that ended without a file ---- */
+
+typedef struct remains {
+    size_t count;
+    char after[FPI_UUID_SIZE];
+    struct {
+        char id[FPI_UUID_SIZE];
+        staged row;
+    } items[BATCH];
+} remains;
+
+static fp_status find_remains_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    remains *r = user_data;
+    const fp_value params[] = { FILEPROC_V_TEXT(r->after), FILEPROC_V_INT(BATCH) };
+    FPI_CLEANUP(fp_rows) rows = NULL;
+    int32_t more = 0;
+    fp_status rc;
+
+    r->count = 0;
+    rc = fp_tx_query(
+        tx,
+        "SELECT id, status, file_id FROM uploads WHERE status IN ('failed', 'cancelled',"
+        " 'expired') AND cleared_at IS NULL AND id > $1 ORDER BY id LIMIT $2",
+        params, 2, &rows, err);
+    while (rc == FILEPROC_OK && (rc = fp_rows_next(rows, &more, err)) == FILEPROC_OK && more &&
+           r->count < BATCH) {
+        const char *id = fp_rows_text(rows, 0);
+
+        if (!fpi_uuid_valid(id))
+            return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "the row of an upload makes no sense");
+        memcpy(r->items[r->count].id, id, FPI_UUID_SIZE);
+        rc = take_staged(rows, 1, &r->items[r->count].row, err);
+        r->count++;
+    }
+    return rc;
+}
+
+static fp_status clear_batch(pass *p, remains *r, fp_error *err)
+{
+    fp_status rc =
+        fp_database_transact(p->ups->db, FILEPROC_TX_READONLY, find_remains_body, r, err);
+
+    for (size_t i = 0; rc == FILEPROC_OK && i < r->count; i++) {
+        fp_error e = { 0 };
+
+        note_failure(p, discard_ended(p, r->items[i].id, &r->items[i].row, &e), &e);
+        memcpy(r->after, r->items[i].id, FPI_UUID_SIZE);
+    }
+    return rc;
+}
+
+/* Most were cleared when they ended; the index knows the others. */
+static void clear_remains(pass *p)
+{
+    remains *r = fpi_calloc(&p->ups->ctx->a, 1, sizeof(*r));
+    fp_error e = { 0 };
+    fp_status rc;
+
+    if (!r) {
+        note_failure(p, fpi_no_memory(&e), &e);
+        return;
+    }
+    do
+        rc = clear_batch(p, r, &e);
+    while (rc == FILEPROC_OK && r->count == BATCH);
+    note_failure(p, rc, &e);
+    fpi_free(&p->ups->ctx->a, r);
+}
+
 /* What a crash has left at a server where no list of ours shows it. It has no session, and by its age none will come. The keys
  * may not be allowed to look for it, and nothing of an upload depends on it: so a failure is only told. */
 static void reap_server(const pass *p)
@@ -364,6 +440,7 @@ fp_status fp_uploads_reap(fp_uploads *ups, int64_t grace_ms, fp_reaped *did, fp_
     p.now_ms = fpi_now_ms(ups->ctx);
     expire(&p);
     reap_staged(&p);
+    clear_remains(&p);
     reap_server(&p);
     forget(&p);
     count_open(&p);

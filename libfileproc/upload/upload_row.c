@@ -202,3 +202,23 @@ fp_status fpi_upload_row_finish(fp_uploads *ups, const char *id, fpi_upload_stat
 
     return fp_database_transact(ups->db, 0, finish_body, &call, err);
 }
+
+typedef struct clear_call {
+    const char *id;
+    int64_t now_ms;
+} clear_call;
+
+static fp_status clear_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    const clear_call *call = user_data;
+    const fp_value params[] = { FILEPROC_V_TEXT(call->id), FILEPROC_V_INT(call->now_ms) };
+
+    return fp_tx_exec(tx, "UPDATE uploads SET cleared_at = $2 WHERE id = $1", params, 2, NULL, err);
+}
+
+fp_status fpi_upload_row_clear(fp_uploads *ups, const char *id, fp_error *err)
+{
+    clear_call call = { id, fpi_now_ms(ups->ctx) };
+
+    return fp_database_transact(ups->db, 0, clear_body, &call, err);
+}

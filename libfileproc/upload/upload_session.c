@@ -6,6 +6,8 @@
 
 #include "upload/upload_private.h"
 
+#define READ_SIZE (64u * 1024u)
+
 void fpi_session_wait(fpi_session *s)
 {
     while (s->busy)
@@ -119,6 +121,29 @@ static fp_status read_parts(progress *p, const fp_assembly *a, const fp_upload *
     return rc;
 }
 
+/* A chunk that is the whole file has no note when its process died: storage keeps no record of it. */
+static fp_status hash_sole_part(progress *p, fp_assembly *a, const fp_upload *facts, fp_error *err)
+{
+    unsigned char *bytes;
+    size_t got = 1;
+    fp_status rc = FILEPROC_OK;
+
+    if (facts->total_chunks != 1 || p->chunks != 1 || p->hashed)
+        return FILEPROC_OK;
+    bytes = fpi_alloc(&p->ctx->a, READ_SIZE);
+    if (!bytes)
+        return fpi_no_memory(err);
+    while (rc == FILEPROC_OK && got) {
+        rc = fp_assembly_read(a, p->hashed, bytes, READ_SIZE, &got, err);
+        if (rc == FILEPROC_OK) {
+            fpi_digest_update(&p->sha256, bytes, got);
+            p->hashed += got;
+        }
+    }
+    fpi_free(&p->ctx->a, bytes);
+    return rc;
+}
+
 /* With the lock held. The old bits go to p. */
 static void adopt(fpi_session *s, progress *p)
 {
@@ -147,9 +172,11 @@ static fp_status open_assembly(fp_uploads *ups, fpi_session *s, fp_error *err)
     fp_assembly_close(fpi_steal(&s->assembly)); /* no second handle */
     rc = fp_assembly_open(ups->st, s->id, FILEPROC_ASSEMBLY_CREATE, &a, err);
     if (rc == FILEPROC_OK)
-        rc = fp_assembly_set_key(a, key, err);
+        rc = fp_assembly_set_target(a, key, s->facts->size, err);
     if (rc == FILEPROC_OK)
         rc = read_parts(&p, a, s->facts, err);
+    if (rc == FILEPROC_OK)
+        rc = hash_sole_part(&p, a, s->facts, err);
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&s->lock);
@@ -340,7 +367,8 @@ void fpi_session_unpin(fp_uploads *ups, fpi_session *s)
 
 /* ---- its end ---- */
 
-/* The object first: the staged record is the mark by which the reaper finds one that was published in vain. */
+/* The object first: the staged record is a mark by which the reaper finds one that was published in vain. Where there is
+ * no such record, the row that was not cleared is. */
 fp_status fpi_session_discard(fp_uploads *ups, fpi_session *s, fp_error *err)
 {
     char key[FPI_UPLOAD_KEY_SIZE];
@@ -356,6 +384,8 @@ fp_status fpi_session_discard(fp_uploads *ups, fpi_session *s, fp_error *err)
     }
     if (rc == FILEPROC_OK)
         rc = fp_storage_discard(ups->st, s->id, err);
+    if (rc == FILEPROC_OK && s->state != FPI_UPLOAD_COMPLETED)
+        rc = fpi_upload_row_clear(ups, s->id, err);
     if (rc < 0)
         fpi_log(ups->ctx, FILEPROC_LOG_WARN, "upload", "%s: what is staged can't be removed yet",
                 s->id);

@@ -83,7 +83,8 @@ def calls(result, name, parameters, structs):
 
 
 def main():
-    include, output = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    include, output, depfile = map(pathlib.Path, sys.argv[1:])
+    depfile.write_text(f"{output}: {' '.join(map(str, sorted(include.rglob('*.h'))))}\n")
     structs = {name for name, members in declarations.structs(include) if members[0] == "struct_size"}
     functions = list(parse(include))
     names = sorted([f[1] for f in functions] + list(VARIADIC))

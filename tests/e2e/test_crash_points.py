@@ -70,8 +70,8 @@ class Life:
         assert reply.status_code == 200, reply.text
         return reply.json()
 
-    def upload(self, data, filename, mime_type):
-        """(file id, job id)"""
+    def send(self, data, filename, mime_type):
+        """The path of an upload with all of its chunks."""
         reply = self.ask("POST", "/v1/uploads/initiate", json={"filename": filename, "size": len(data), "mime_type": mime_type})
         assert reply.status_code == 201, reply.text
         path = f"/v1/uploads/{reply.json()['upload_id']}"
@@ -82,6 +82,11 @@ class Life:
                              headers={"Content-Type": "application/octet-stream"})
             assert reply.status_code == 200, reply.text
             assert reply.json()["chunks_uploaded"] == sent + 1, "an acknowledged chunk is gone"
+        return path
+
+    def upload(self, *what):
+        """(file id, job id)"""
+        path = self.send(*what)
         reply = self.ask("POST", path + "/complete")
         assert reply.status_code == 200, reply.text
         done = reply.json()
@@ -104,6 +109,7 @@ class Life:
 
     def live(self):
         """Leaves one file behind: (id, its bytes)."""
+        assert self.ask("DELETE", self.send(self.rng.randbytes(100), "not.txt", "text/plain")).status_code == 200
         text = self.rng.randbytes(CHUNK + 100).hex().encode()
         text_id, text_job = self.upload(text, "text.txt", "text/plain")
         self.wait_for_job(text_job)

@@ -45,7 +45,7 @@ static fp_assembly *open_for(fp_storage *st, const char *key, uint32_t flags)
     fp_error err = { 0 };
 
     if (key)
-        ck_status(fp_assembly_set_key(a, key, &err), FILEPROC_OK, &err);
+        ck_status(fp_assembly_set_target(a, key, LAYOUT_SIZE, &err), FILEPROC_OK, &err);
     return a;
 }
 
@@ -150,8 +150,8 @@ START_TEST(parts_of_an_upload_cannot_be_read)
     ck_status(fp_assembly_read(a, SLOT, &byte, 1, &got, &err), FILEPROC_OK, &err);
     ck_assert_uint_eq((unsigned char)byte, content_at(1, SLOT));
     ck_status(fp_assembly_publish(a, "other", SLOT + 3, 0, &err), FILEPROC_ERR_CONFLICT, &err);
-    ck_status(fp_assembly_set_key(a, "other", &err), FILEPROC_ERR_CONFLICT, &err);
-    ck_status(fp_assembly_set_key(a, "k", &err), FILEPROC_OK, &err);
+    ck_status(fp_assembly_set_target(a, "other", SLOT + 3, &err), FILEPROC_ERR_CONFLICT, &err);
+    ck_status(fp_assembly_set_target(a, "k", SLOT + 3, &err), FILEPROC_OK, &err);
     ck_status(fp_assembly_publish(a, "k", SLOT + 3, 0, &err), FILEPROC_OK, &err);
     ck_assert(object_is(w.st, "k", 1, SLOT + 3));
     fp_assembly_close(a);
@@ -361,7 +361,7 @@ START_TEST(a_part_can_have_a_signed_address)
     w.now_ms = (int64_t)time(NULL) * 1000;
     a = must_open(w.st, "u", CREATE);
     ck_status(fp_assembly_presign(a, 0, 60, &url, &err), FILEPROC_ERR_CONFLICT, &err);
-    ck_status(fp_assembly_set_key(a, "k", &err), FILEPROC_OK, &err);
+    ck_status(fp_assembly_set_target(a, "k", SLOT + 3, &err), FILEPROC_OK, &err);
     ck_status(fp_assembly_presign(a, 7, 60, &url, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_assembly_presign(a, SLOT, 60, &url, &err), FILEPROC_OK, &err);
     ck_assert_int_eq(plain_http(&w, "PUT", url.data, "hello"), 200);

@@ -266,7 +266,7 @@ static fp_assembly *two_parts(storage_world *w)
     fp_assembly *a = must_open(w->st, "u", CREATE);
     fp_error err = { 0 };
 
-    ck_status(fp_assembly_set_key(a, "k", &err), FILEPROC_OK, &err);
+    ck_status(fp_assembly_set_target(a, "k", SLOT + 1000, &err), FILEPROC_OK, &err);
     must_part(a, 1, 0, SLOT);
     must_part(a, 1, SLOT, 1000);
     return a;
@@ -322,7 +322,7 @@ START_TEST(a_part_that_another_wrote_over_is_noticed)
     storage_world_open(&w, drivers);
     inject("{\"kind\":\"etag\",\"match\":\"partNumber=1\"}");
     a = must_open(w.st, "u", CREATE);
-    ck_status(fp_assembly_set_key(a, "k", &err), FILEPROC_OK, &err);
+    ck_status(fp_assembly_set_target(a, "k", SLOT + 10, &err), FILEPROC_OK, &err);
     must_part(a, 1, 0, SLOT); /* the answer tells another ETag than the server keeps */
     must_part(a, 1, SLOT, 10);
     ck_status(fp_assembly_publish(a, "k", SLOT + 10, 0, &err), FILEPROC_ERR_CORRUPT, &err);
@@ -496,7 +496,7 @@ static fp_status use_everything(fp_context *ctx, const char *uri, fp_error *err)
     if (rc == FILEPROC_OK)
         rc = fp_assembly_open(st, "u", CREATE, &a, err);
     if (rc == FILEPROC_OK)
-        rc = fp_assembly_set_key(a, "k", err);
+        rc = fp_assembly_set_target(a, "k", sizeof(bytes), err);
     if (rc == FILEPROC_OK && fp_assembly_part_count(a) == 0)
         rc = fp_part_begin(a, 0, sizeof(bytes), &part, err);
     if (rc == FILEPROC_OK && part)

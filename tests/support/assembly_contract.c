@@ -132,6 +132,74 @@ static void drop_part(fp_assembly *a, uint64_t offset, size_t size)
     free(bytes);
 }
 
+static fp_assembly *must_open_for(fp_storage *st, const char *key, uint64_t size)
+{
+    fp_assembly *a = must_open(st, "u", CREATE);
+    fp_error err = { 0 };
+
+    ck_status(fp_assembly_set_target(a, key, size, &err), FILEPROC_OK, &err);
+    return a;
+}
+
+START_TEST(a_target_loses_no_part)
+{
+    static const size_t sizes[][2] = { { 1, 0 }, { 70000, 0 }, { 70000, 1 } };
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        size_t size = sizes[i][0] + sizes[i][1], parts = sizes[i][1] ? 2 : 1;
+        fp_error err = { 0 };
+        fp_assembly *a;
+        storage_world w;
+
+        storage_world_open(&w, &drivers[_i]);
+        a = must_open_for(w.st, "folder/k", size);
+        must_part(a, 3, 0, sizes[i][0]);
+        fp_assembly_close(a);
+        storage_world_restart(&w);
+        a = must_open_for(w.st, "folder/k", size);
+        ck_assert_uint_eq(fp_assembly_part_count(a), 1);
+        if (parts == 2)
+            must_part(a, 3, sizes[i][0], sizes[i][1]);
+        fp_assembly_close(a);
+        storage_world_restart(&w);
+        a = must_open_for(w.st, "folder/k", size);
+        ck_assert_uint_eq(fp_assembly_part_count(a), parts);
+        for (int again = 0; again < 2; again++)
+            ck_status(fp_assembly_publish(a, "folder/k", size, 0, &err), FILEPROC_OK, &err);
+        fp_assembly_close(a);
+        ck_status(fp_storage_discard(w.st, "u", &err), FILEPROC_OK, &err);
+        ck_assert(object_is(w.st, "folder/k", 3, size));
+        ck_assert_uint_eq(staged_count(w.st), 0);
+        storage_world_close(&w);
+    }
+}
+END_TEST
+
+/* The object may be there before the publication, so both are removed. */
+START_TEST(a_target_that_is_given_up_leaves_nothing)
+{
+    fp_error err = { 0 };
+    fp_assembly *a;
+    storage_world w;
+
+    storage_world_open(&w, &drivers[_i]);
+    a = must_open_for(w.st, "k", 1000);
+    must_part(a, 3, 0, 1000);
+    fp_assembly_close(a);
+    ck_status(fp_storage_remove(w.st, "k", &err), FILEPROC_OK, &err);
+    ck_status(fp_storage_discard(w.st, "u", &err), FILEPROC_OK, &err);
+    ck_assert_uint_eq(staged_count(w.st), 0);
+    ck_assert_uint_eq(object_count(w.st), 0);
+    a = must_open_for(w.st, "k", 1000);
+    ck_assert_uint_eq(fp_assembly_part_count(a), 0);
+    must_part(a, 4, 0, 1000);
+    ck_status(fp_assembly_publish(a, "k", 1000, 0, &err), FILEPROC_OK, &err);
+    ck_assert(object_is(w.st, "k", 4, 1000));
+    fp_assembly_close(a);
+    storage_world_close(&w);
+}
+END_TEST
+
 START_TEST(an_uncommitted_part_is_as_if_never_written)
 {
     fp_error err = { 0 };
@@ -758,6 +826,8 @@ void assembly_contract_add(Suite *suite, const storage_contract *list, int count
         parts_in_any_order_become_one_object,
         small_writes_make_one_part,
         committed_parts_survive_closing,
+        a_target_loses_no_part,
+        a_target_that_is_given_up_leaves_nothing,
         an_uncommitted_part_is_as_if_never_written,
         a_newcomer_takes_the_range_over,
         committed_bytes_are_never_written_again,

@@ -446,6 +446,29 @@ START_TEST(digest_state_survives_a_restart)
 }
 END_TEST
 
+/* The file driver makes it the object at once, and keeps no record of it. */
+START_TEST(chunk_that_is_the_whole_file_survives_a_restart)
+{
+    EACH_STORE(&w)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+
+        must_create(&w, 1000, id);
+        must_chunk(&w, id, 0, 1);
+        must_chunk(&w, id, 0, 1);
+        upload_world_reopen(&w);
+        ck_upload(&w, id, "uploading", 1);
+        ck_reason(try_chunk(&w, id, 0, 2, &err), FILEPROC_ERR_CONFLICT, "chunk_conflict", &err);
+        must_chunk(&w, id, 0, 1);
+        upload_world_reopen(&w);
+        ck_completes(id, 1, 1000, true);
+        ck_assert_uint_eq(staged_count(w.st), 0);
+        ck_assert_uint_eq(object_count(w.st), 1);
+    }
+}
+END_TEST
+
 START_TEST(takeover_does_not_spoil_the_digest)
 {
     EACH_STORE(&w)
@@ -607,12 +630,13 @@ START_TEST(compared_chunk_outlives_completion)
         fp_error err = { 0 };
         fp_chunk *again, *other;
 
-        must_create(&w, 1000, id);
+        must_create(&w, 2000, id);
         must_chunk(&w, id, 0, 1);
+        must_chunk(&w, id, 1, 1);
         again = must_begin(&w, id, 0);
         other = must_begin(&w, id, 0);
         must_write(again, 1, 0, 500);
-        ck_completes(id, 1, 1000, true);
+        ck_completes(id, 1, 2000, true);
         ck_reason(write_content(again, 1, 500, 500, &err), FILEPROC_ERR_CONFLICT,
                   "upload_completed", &err);
         ck_reason(fp_chunk_commit(other, NULL, &err), FILEPROC_ERR_INVALID, "chunk_length_invalid",
@@ -751,9 +775,9 @@ RUN_TESTS("chunk", chunks_in_any_order_make_the_file, chunks_in_order_give_the_d
           wrong_lengths_are_refused_and_leave_nothing, chunks_that_no_upload_has_are_refused,
           newcomer_takes_over_at_once, takeover_of_a_chunk_that_is_being_stored_compares,
           digest_decides_whether_a_chunk_counts, digest_that_cannot_be_checked_is_refused,
-          digest_state_survives_a_restart, takeover_does_not_spoil_the_digest,
-          chunk_that_is_dropped_never_was, acknowledged_chunks_survive_a_restart,
-          full_disk_is_told_and_nothing_is_lost, disk_that_failed_once_is_asked_anew,
-          chunk_in_flight_ends_with_its_upload, compared_chunk_outlives_completion,
-          many_senders_of_many_uploads_get_along,
+          digest_state_survives_a_restart, chunk_that_is_the_whole_file_survives_a_restart,
+          takeover_does_not_spoil_the_digest, chunk_that_is_dropped_never_was,
+          acknowledged_chunks_survive_a_restart, full_disk_is_told_and_nothing_is_lost,
+          disk_that_failed_once_is_asked_anew, chunk_in_flight_ends_with_its_upload,
+          compared_chunk_outlives_completion, many_senders_of_many_uploads_get_along,
           begin_write_and_commit_survive_every_allocation_failure, wrong_arguments_are_refused)

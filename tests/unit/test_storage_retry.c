@@ -291,8 +291,8 @@ START_TEST(drivers_without_the_optional_slots_work)
 
     open_flaky(4, 0);
     a = must_open(st, "u", CREATE);
-    ck_status(fp_assembly_set_key(a, "k", &err), FILEPROC_OK, &err);
-    ck_status(fp_assembly_set_key(a, "../k", &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(fp_assembly_set_target(a, "k", 10, &err), FILEPROC_OK, &err);
+    ck_status(fp_assembly_set_target(a, "../k", 10, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_assembly_presign(a, 0, 10, &url, &err), FILEPROC_ERR_NOTSUP, &err);
     ck_status(fp_storage_presign(st, "k", FILEPROC_PRESIGN_GET, 10, &url, &err),
               FILEPROC_ERR_NOTSUP, &err);

@@ -114,8 +114,8 @@ START_TEST(bytes_that_could_not_be_removed_go_later)
         fp_error err = { 0 };
 
         for (int i = 0; i < 3; i++) {
-            must_create(&w, 1000, id[i]);
-            must_chunk(&w, id[i], 0, 1);
+            must_create(&w, 2000, id[i]);
+            must_all_chunks(&w, id[i], 1);
         }
         atomic_store(&w.fail[SLOT_DISCARD], FILEPROC_ERR_IO);
         ck_status(fp_upload_cancel(w.ups, id[0], &err), FILEPROC_OK, &err);
@@ -149,6 +149,38 @@ START_TEST(behind_a_network_the_reaper_removes_what_completion_leaves)
         ck_upload(&w, id, "completed", 2);
         ck_reaped(must_reap(0), 0, 0, 0, 0);
     }
+}
+END_TEST
+
+/* Of a chunk that is the whole file only the row tells, once its session has ended. */
+START_TEST(objects_of_ended_sessions_go_though_nothing_is_staged)
+{
+    for (int restart = 0; restart < 2; restart++)
+        EACH_STORE(&w)
+        {
+            char cancelled[FPI_UUID_SIZE], expired[FPI_UUID_SIZE], completed[FPI_UUID_SIZE];
+            fp_reaped did = FILEPROC_REAPED_INIT;
+            fp_error err = { 0 };
+
+            must_create(&w, 1000, cancelled);
+            must_create(&w, 1000, expired);
+            must_create(&w, 1000, completed);
+            must_chunk(&w, cancelled, 0, 1);
+            must_chunk(&w, expired, 0, 2);
+            must_chunk(&w, completed, 0, 3);
+            fp_upload_free(must_complete(&w, completed));
+            atomic_store(&w.fail[SLOT_REMOVE], FILEPROC_ERR_IO);
+            ck_status(fp_upload_cancel(w.ups, cancelled, &err), FILEPROC_OK, &err);
+            atomic_fetch_add(&w.now_ms, HOUR);
+            ck_status(fp_uploads_reap(w.ups, 0, &did, &err), FILEPROC_ERR_IO, &err);
+            atomic_store(&w.fail[SLOT_REMOVE], 0);
+            if (restart)
+                upload_world_reopen(&w);
+            ck_reaped(must_reap(0), 0, 2, 0, 0);
+            ck_assert_uint_eq(staged_count(w.st), 0);
+            ck_assert_uint_eq(object_count(w.st), 1);
+            ck_reaped(must_reap(0), 0, 0, 0, 0);
+        }
 }
 END_TEST
 
@@ -363,6 +395,7 @@ END_TEST
 RUN_TESTS("upload_reap", nothing_to_do_is_nothing_done, expired_sessions_go_with_their_bytes,
           tombstones_are_forgotten_in_time, bytes_that_could_not_be_removed_go_later,
           behind_a_network_the_reaper_removes_what_completion_leaves,
+          objects_of_ended_sessions_go_though_nothing_is_staged,
           what_is_staged_without_a_session_goes_when_it_is_old, session_in_use_is_left_alone,
           completion_under_way_is_not_reaped, reaper_runs_beside_uploads,
           ten_thousand_sessions_expire_in_small_steps, reap_survives_every_allocation_failure,

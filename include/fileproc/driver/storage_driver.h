@@ -76,8 +76,10 @@ typedef struct fp_storage_driver {
                              void *user_data, uint32_t flags, fp_error *err);
 
     uint64_t flags; /**< 0, or an or-combination of FILEPROC_STORAGE_DRIVER_*. */
-    /** Optional; NULL ignores the key. As fp_assembly_set_key(). */
-    fp_status (*assembly_set_key)(void *self, void *assembly, const char *key, fp_error *err);
+    /** Optional; NULL ignores it. As fp_assembly_set_target(); fills *whole with the part that has become the object, if there is
+     *  one and assembly_open has not told of it. */
+    fp_status (*assembly_set_target)(void *self, void *assembly, const char *key, uint64_t size,
+                                     fp_part_info *whole, fp_error *err);
     /** Optional; NULL answers NOTSUP. As fp_storage_presign(). */
     fp_status (*presign)(void *self, const char *key, uint32_t method, uint32_t expires_s, fp_buf *url,
                          fp_error *err);
@@ -89,7 +91,7 @@ typedef struct fp_storage_driver {
 } fp_storage_driver;
 /** fp_storage_driver.flags: calls can fail for a while, and are repeated. */
 #define FILEPROC_STORAGE_DRIVER_NETWORK 1u
-/** fp_storage_driver.flags: assembly_read may answer NOTSUP when the key was told with assembly_set_key. */
+/** fp_storage_driver.flags: assembly_read may answer NOTSUP when the key was told with assembly_set_target. */
 #define FILEPROC_STORAGE_DRIVER_UNREADABLE 2u
 /** The first two members; designated initialisers for the slots follow. */
 #define FILEPROC_STORAGE_DRIVER_INIT(name) .struct_size = sizeof(fp_storage_driver), .scheme = (name)
