@@ -109,6 +109,7 @@ static void file_close(void *self)
     fpi_sync_group_dispose(&s->staging_sync);
     if (s->staging_fd >= 0)
         fpi_spares_dispose(&s->spares);
+    fpi_direct_pool_dispose(&s->direct);
     fpi_cleanup_fd(&s->objects_fd);
     fpi_cleanup_fd(&s->staging_fd);
     fpi_free(&s->ctx->a, s);
@@ -168,6 +169,7 @@ static fp_status file_open(fp_context *ctx, const char *uri, const fp_storage_op
     s->objects_fd = s->staging_fd = -1;
     fpi_sync_group_init(&s->staging_sync, sync_staging, s, false);
     fpi_folder_table_init(&s->folders);
+    fpi_direct_pool_init(&s->direct, &s->ctx->a);
     rc = open_folders(s, parts.path, err);
     if (rc < 0)
         return rc;

@@ -14,10 +14,6 @@
  * mostly, which is often on the same disk. */
 #define FREE_BYTES_KEPT (UINT64_C(8) << 20)
 
-typedef struct file_part {
-    uint64_t started; /* up to here the kernel was told to write */
-} file_part;
-
 /* Said before the bytes come. Parts begun at the same time may see the same room; then their writes fail instead. */
 static fp_status check_room(int fd, uint64_t length, fp_error *err)
 {
@@ -32,12 +28,48 @@ static fp_status check_room(int fd, uint64_t length, fp_error *err)
     return FILEPROC_OK;
 }
 
+static void write_directly(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
+{
+    p->direct =
+        fpi_direct_begin(&s->direct, s->staging_fd, f->data_name, f->data_fd, p->offset, p->length);
+    if (!p->direct)
+        return;
+    pthread_mutex_lock(&f->lock);
+    p->next = f->direct;
+    f->direct = p;
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fpi_staged_drain(fpi_staged_file *f, uint64_t offset, uint64_t length)
+{
+    pthread_mutex_lock(&f->lock);
+    for (fpi_file_part *p = f->direct; p; p = p->next)
+        if (p->offset < offset + length && offset < p->offset + p->length)
+            fpi_direct_drain(p->direct);
+    pthread_mutex_unlock(&f->lock);
+}
+
+static void end_direct(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
+{
+    if (!p->direct)
+        return;
+    fpi_direct_drain(p->direct); /* before nobody finds it any more */
+    pthread_mutex_lock(&f->lock);
+    for (fpi_file_part **at = &f->direct; *at; at = &(*at)->next)
+        if (*at == p) {
+            *at = p->next;
+            break;
+        }
+    pthread_mutex_unlock(&f->lock);
+    fpi_direct_end(&s->direct, fpi_steal(&p->direct));
+}
+
 fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint64_t length,
                               void **part, fp_error *err)
 {
-    const fpi_file_store *s = self;
+    fpi_file_store *s = self;
     fpi_staged_file *f = assembly;
-    file_part *p;
+    fpi_file_part *p;
     fp_status rc;
 
     if (f->published)
@@ -45,29 +77,30 @@ fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint6
     p = fpi_calloc(&s->ctx->a, 1, sizeof(*p));
     if (!p)
         return fpi_no_memory(err);
-    p->started = offset;
+    p->offset = p->started = offset;
+    p->length = length;
     pthread_mutex_lock(&f->lock);
     rc = fpi_staged_open_data(f, true, err);
     if (rc == FILEPROC_OK)
         rc = check_room(f->data_fd, length, err);
     pthread_mutex_unlock(&f->lock);
-    if (rc == FILEPROC_OK)
-        *part = p;
-    else
+    if (rc < 0) {
         fpi_free(&s->ctx->a, p);
-    return rc;
+        return rc;
+    }
+    fpi_staged_drain(f, offset, length);
+    if (!f->transient)
+        write_directly(s, f, p);
+    *part = p;
+    return FILEPROC_OK;
 }
 
-fp_status fpi_file_part_write(void *self, void *assembly, void *part, uint64_t offset,
+static fp_status write_cached(const fpi_staged_file *f, fpi_file_part *p, uint64_t offset,
                               const void *data, size_t size, fp_error *err)
 {
-    const fpi_staged_file *f = assembly;
-    file_part *p = part;
     uint64_t end = offset + size;
-    fp_status rc;
+    fp_status rc = fpi_file_write_at(f->data_fd, offset, data, size, err);
 
-    (void)self;
-    rc = fpi_file_write_at(f->data_fd, offset, data, size, err);
     if (rc == FILEPROC_OK && end - p->started >= WRITEBACK_BYTES) {
         /* A hint that may fail. Only to begin: waiting here would take the error from the sync to come. */
         (void)sync_file_range(f->data_fd, (off_t)p->started, (off_t)(end - p->started),
@@ -75,6 +108,19 @@ fp_status fpi_file_part_write(void *self, void *assembly, void *part, uint64_t o
         p->started = end;
     }
     return rc;
+}
+
+fp_status fpi_file_part_write(void *self, void *assembly, void *part, uint64_t offset,
+                              const void *data, size_t size, fp_error *err)
+{
+    fpi_file_part *p = part;
+    int error;
+
+    (void)self;
+    if (!p->direct)
+        return write_cached(assembly, p, offset, data, size, err);
+    error = fpi_direct_write(p->direct, data, size);
+    return error ? fpi_error_errno(err, error, "write") : FILEPROC_OK;
 }
 
 static fp_status make_record(fpi_staged_file *f, fp_error *err)
@@ -137,10 +183,13 @@ fp_status fpi_file_part_commit(void *self, void *assembly, void *part, const fp_
                                fp_error *err)
 {
     fpi_staged_file *f = assembly;
+    const fpi_file_part *p = part;
+    int error = p->direct ? fpi_direct_flush(p->direct) : 0;
     fp_status rc;
 
     (void)self;
-    (void)part;
+    if (error)
+        return fpi_error_errno(err, error, "write");
     if (f->transient) /* durable at publication */
         return FILEPROC_OK;
     if (fpi_staged_is_whole(f, info))
@@ -161,8 +210,8 @@ fp_status fpi_file_part_commit(void *self, void *assembly, void *part, const fp_
 
 void fpi_file_part_free(void *self, void *assembly, void *part)
 {
-    const fpi_file_store *s = self;
+    fpi_file_store *s = self;
 
-    (void)assembly;
+    end_direct(s, assembly, part);
     fpi_free(&s->ctx->a, part);
 }

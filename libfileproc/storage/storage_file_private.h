@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/error_private.h"
+#include "storage/storage_file_direct.h"
 #include "storage/storage_private.h"
 #include "storage/sync_group.h"
 
@@ -48,6 +49,7 @@ typedef struct fpi_file_store {
     int staging_fd;
     fpi_sync_group staging_sync;
     fpi_spares spares;
+    fpi_direct_pool direct;
     fpi_folder_table folders;
 } fpi_file_store;
 
@@ -115,6 +117,14 @@ fp_status fpi_records_load(int fd, fpi_records *found, fp_error *err);
 
 #define FPI_STAGED_NAME_SIZE (FPI_KEY_SEGMENT_MAX + 8u)
 
+/** A part being written. */
+typedef struct fpi_file_part {
+    struct fpi_file_part *next; /* of those that write directly */
+    uint64_t offset, length;
+    uint64_t started;   /* up to here the kernel was told to write */
+    fpi_direct *direct; /* or NULL: through the page cache */
+} fpi_file_part;
+
 typedef struct fpi_staged_file {
     fpi_file_store *store;
     char data_name[FPI_STAGED_NAME_SIZE];
@@ -129,6 +139,7 @@ typedef struct fpi_staged_file {
     pthread_mutex_t lock; /* of all below */
     int data_fd;          /* -1 until it is needed */
     int parts_fd;
+    fpi_file_part *direct; /* those that write directly */
     bool data_exists;
     bool parts_exist;
     bool names_synced; /* the two names are in the folder on disk */
@@ -179,6 +190,8 @@ fp_status fpi_file_part_write(void *self, void *assembly, void *part, uint64_t o
 fp_status fpi_file_part_commit(void *self, void *assembly, void *part, const fp_part_info *info,
                                fp_error *err);
 void fpi_file_part_free(void *self, void *assembly, void *part);
+/** No part writes into this range any more: none has leave to, but what was under way may still have been. */
+void fpi_staged_drain(fpi_staged_file *f, uint64_t offset, uint64_t length);
 
 /* storage_file_publish.c */
 fp_status fpi_file_assembly_publish(void *self, void *assembly, const char *key, uint64_t size,

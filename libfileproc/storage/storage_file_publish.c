@@ -61,8 +61,10 @@ static fp_status prepare(fpi_staged_file *f, uint64_t size, fp_error *err)
     if (rc == FILEPROC_OK && !f->transient)
         rc = fpi_staged_open_parts(f, err); /* an empty object gets its record here */
     pthread_mutex_unlock(&f->lock);
-    if (rc == FILEPROC_OK)
+    if (rc == FILEPROC_OK) {
+        fpi_staged_drain(f, 0, FPI_OBJECT_SIZE_MAX);
         rc = settle_data(f, size, f->transient, err);
+    }
     if (rc == FILEPROC_OK && !f->transient)
         rc = fpi_staged_sync_names(f, err);
     return rc;

@@ -14,6 +14,7 @@ import requests
 ROUNDS = 150 if os.environ.get("FILEPROC_SLOW") == "yes" else 50
 CLIENTS = 4
 CHUNK = 64 * 1024
+LARGE_CHUNK = 2 << 20  # goes past the page cache
 
 
 def jpeg(rng):
@@ -28,9 +29,9 @@ def jpeg(rng):
 class Client(threading.Thread):
     """Uploads file after file; whatever was acknowledged is never sent again."""
 
-    def __init__(self, daemon, seed, stop):
+    def __init__(self, daemon, seed, stop, chunk):
         super().__init__(daemon=True)
-        self.target_daemon, self.rng, self.stop = daemon, random.Random(seed), stop
+        self.target_daemon, self.rng, self.stop, self.chunk = daemon, random.Random(seed), stop, chunk
         self.completed = {}  # file id: (sha256, mime type, job id)
         self.uploads = []    # (upload id, file id) of everything completed
         self.failure = None
@@ -57,7 +58,7 @@ class Client(threading.Thread):
         if self.rng.random() < 0.25:
             data, mime_type = jpeg(self.rng), "image/jpeg"
         else:
-            data, mime_type = self.rng.randbytes(self.rng.randint(0, 8 * CHUNK)).hex().encode(), "text/plain"
+            data, mime_type = self.rng.randbytes(self.rng.randint(0, 8 * self.chunk)).hex().encode(), "text/plain"
         request = {"filename": "under fire", "size": len(data), "mime_type": mime_type}
         reply = self.ask("POST", "/v1/uploads/initiate", json=request)
         assert reply.status_code == 201, reply.text
@@ -66,7 +67,7 @@ class Client(threading.Thread):
         self.rng.shuffle(missing)
         acknowledged = 0
         for index in missing:
-            chunk = data[index * CHUNK:(index + 1) * CHUNK]
+            chunk = data[index * self.chunk:(index + 1) * self.chunk]
             reply = self.ask("PUT", f"/v1/uploads/{upload['upload_id']}/chunk?chunk_index={index}",
                              files={"file": chunk})
             assert reply.status_code == 200, reply.text
@@ -97,14 +98,25 @@ def wait_until(condition, seconds):
         time.sleep(0.1)
 
 
-@pytest.mark.daemon_options("--chunk-size", str(CHUNK), "--job-backoff-base", "50ms", "--job-max-attempts", "200",
-                            "--reap-interval", "500ms", "--reap-grace", "1s")
+OPTIONS = ("--job-backoff-base", "50ms", "--job-max-attempts", "200", "--reap-interval", "500ms", "--reap-grace", "1s")
+
+
+@pytest.mark.daemon_options("--chunk-size", str(CHUNK), *OPTIONS)
 def test_nothing_acknowledged_is_lost_when_the_daemon_is_killed(daemon):
+    live_through(daemon, ROUNDS, CHUNK)
+
+
+@pytest.mark.daemon_options("--chunk-size", str(LARGE_CHUNK), *OPTIONS)
+def test_no_large_chunk_is_lost_when_the_daemon_is_killed(daemon):
+    live_through(daemon, ROUNDS // 5, LARGE_CHUNK)
+
+
+def live_through(daemon, rounds, chunk):
     rng, stop = random.Random(4), threading.Event()
-    clients = [Client(daemon, seed, stop) for seed in range(CLIENTS)]
+    clients = [Client(daemon, seed, stop, chunk) for seed in range(CLIENTS)]
     for client in clients:
         client.start()
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         time.sleep(rng.uniform(0.02, 0.5))
         daemon.kill()
         daemon.restart()
@@ -114,7 +126,7 @@ def test_nothing_acknowledged_is_lost_when_the_daemon_is_killed(daemon):
         client.join(120)
         assert client.failure is None, client.failure
     completed = {file_id: facts for client in clients for file_id, facts in client.completed.items()}
-    assert len(completed) > ROUNDS, "there was no load"
+    assert len(completed) > rounds, "there was no load"
 
     # Every completed file is in the catalog once, byte for byte, and nothing else is.
     listed = [file["id"] for file in all_items(daemon, "/v1/files")]
