@@ -30,6 +30,8 @@ typedef struct fpi_http_piece {
 
 /** What fpi_http_request.on_body answers when it has what it wanted: the rest is not fetched. */
 #define FPI_HTTP_ENOUGH 1
+/** What fpi_http_request.pull answers when it has nothing yet: fpi_http_advance() asks again. */
+#define FPI_HTTP_LATER 2
 /** How much of an answer that is no success is kept for its reader. */
 #define FPI_HTTP_ERROR_MAX ((size_t)64 * 1024)
 
@@ -72,6 +74,22 @@ FPI_DEFINE_DISPOSE(fpi_http_answer, fpi_http_answer_dispose)
  */
 fp_status fpi_http_send(fpi_http *http, const fpi_http_request *rq, fpi_http_answer *answer,
                         fp_error *err);
+
+/** A request under way. One thread at a time. */
+typedef struct fpi_http_call fpi_http_call;
+
+/** Begins a request whose body comes bit by bit. answer, and what pull, on_header and on_body need, must stay until its end;
+ *  the rest is not needed any more. */
+fp_status fpi_http_begin(fpi_http *http, const fpi_http_request *rq, fpi_http_answer *answer,
+                         fpi_http_call **out, fp_error *err);
+/** Sends and receives what is possible without waiting. */
+void fpi_http_advance(fpi_http_call *call);
+/** An answer is there, or a failure: more of the body is of no use. */
+bool fpi_http_ended(const fpi_http_call *call);
+/** As fpi_http_send() from here on: waits. Takes the call. pull must have all of the body. */
+fp_status fpi_http_end(fpi_http_call *call, fp_error *err);
+/** Drops a request, with its connection. Takes it; NULL is allowed. */
+void fpi_http_abandon(fpi_http_call *call);
 
 /** A date of HTTP ("Tue, 15 Nov 1994 08:12:31 GMT") in milliseconds; false when it is none. */
 bool fpi_http_date(const char *text, size_t size, int64_t *ms);
