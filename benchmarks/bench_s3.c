@@ -86,6 +86,17 @@ static void print_addresses(fp_storage *st, unsigned count)
     }
 }
 
+/* What others have uploaded goes, so that every round finds the same server. */
+static void clear(fp_storage *st)
+{
+    fp_storage_list_page *page = NULL;
+
+    check(fp_storage_list(st, NULL, NULL, 1000, &page, &err));
+    for (size_t i = 0; i < page->count; i++)
+        check(fp_storage_remove(st, page->names[i], &err));
+    fp_storage_list_free(page);
+}
+
 int main(int argc, char **argv)
 {
     fp_storage_options o = FILEPROC_STORAGE_OPTIONS_INIT;
@@ -94,7 +105,7 @@ int main(int argc, char **argv)
     unsigned count;
 
     if (argc != 7) {
-        fprintf(stderr, "usage: bench_s3 upload|urls URI ACCESS-KEY SECRET-KEY COUNT SIZE\n");
+        fprintf(stderr, "usage: bench_s3 upload|urls|clear URI ACCESS-KEY SECRET-KEY COUNT SIZE\n");
         return 2;
     }
     o.access_key = argv[3];
@@ -104,6 +115,8 @@ int main(int argc, char **argv)
     check(fp_storage_open(ctx, argv[2], &o, &st, &err));
     if (strcmp(argv[1], "urls") == 0)
         print_addresses(st, count);
+    else if (strcmp(argv[1], "clear") == 0)
+        clear(st);
     else
         upload(st, "bench/object", count, strtoul(argv[6], NULL, 10));
     fp_storage_free(st);

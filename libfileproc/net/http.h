@@ -46,6 +46,7 @@ typedef struct fpi_http_request {
     const fpi_http_piece *pieces;
     size_t piece_count;
     fp_status (*pull)(void *user_data, void *buf, size_t cap, size_t *got, fp_error *err);
+    void (*rewind)(void *user_data); /* the next pull begins anew; NULL: that is not possible */
     uint64_t body_size;
     bool has_body;
     /* The answer. on_header and on_body may be NULL; on_body gets only bodies of successes (2xx). */

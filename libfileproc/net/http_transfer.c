@@ -184,13 +184,16 @@ static size_t on_send(char *buf, size_t one, size_t cap, void *user_data)
     return rc < 0 ? CURL_READFUNC_ABORT : got;
 }
 
-/* curl sends a body anew when a kept connection turns out to be dead. What is drawn from a callback can't be drawn again. */
+/* curl sends a body anew when a kept connection turns out to be dead. What is drawn from a callback can only be
+ * drawn again when it says so. */
 static int on_seek(void *user_data, curl_off_t offset, int origin)
 {
     fpi_http_call *t = user_data;
 
-    if (t->rq.pull || offset != 0 || origin != SEEK_SET)
+    if ((t->rq.pull && !t->rq.rewind) || offset != 0 || origin != SEEK_SET)
         return CURL_SEEKFUNC_CANTSEEK;
+    if (t->rq.pull)
+        t->rq.rewind(t->rq.user_data);
     t->piece = t->piece_at = 0;
     return CURL_SEEKFUNC_OK;
 }

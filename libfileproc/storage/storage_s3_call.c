@@ -153,6 +153,20 @@ static fp_status on_body(void *user_data, int status, const void *data, size_t s
     return call->on_body ? call->on_body(call->user_data, status, data, size, err) : FILEPROC_OK;
 }
 
+static fp_status pull(void *user_data, void *buf, size_t cap, size_t *got, fp_error *err)
+{
+    fpi_s3_call *call = user_data;
+
+    return call->pull(call->user_data, buf, cap, got, err);
+}
+
+static void rewind_body(void *user_data)
+{
+    fpi_s3_call *call = user_data;
+
+    call->rewind(call->user_data);
+}
+
 static fp_status on_error_element(void *user_data, const char *parent, const char *name,
                                   const char *text, fp_error *err)
 {
@@ -269,41 +283,78 @@ static fp_status judge(fpi_s3_store *s, fpi_s3_call *call, const char *what,
     return rc;
 }
 
-fp_status fpi_s3_run(fpi_s3_store *s, fpi_s3_call *call, fp_error *err)
+static fp_status set_up(fpi_s3_flow *f, headers *h, fp_buf *url, fp_error *err)
 {
+    fpi_s3_store *s = f->s;
+    const fpi_s3_call *call = f->call;
     FPI_DISPOSE(fp_buf) path = FILEPROC_BUF_INIT;
+    fp_status rc = fpi_s3_path(s, call->key, &path, err);
+
+    snprintf(f->what, sizeof(f->what), "s3 %s %.60s", call->method, s->host);
+    if (rc == FILEPROC_OK)
+        rc = sign(s, f->call, path.data, h, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_s3_url(s, path.data, url, err);
+    if (rc == FILEPROC_OK && call->query)
+        rc = fpi_buf_printf(s->ctx, url, err, "?%s", call->query);
+    return rc;
+}
+
+fp_status fpi_s3_flow_begin(fpi_s3_flow *f, fpi_s3_store *s, fpi_s3_call *call, fp_error *err)
+{
     FPI_DISPOSE(fp_buf) url = FILEPROC_BUF_INIT;
     FPI_DISPOSE(headers) h = { .ctx = s->ctx };
-    FPI_DISPOSE(fpi_http_answer) answer = { 0 };
     fpi_http_request rq = { .method = call->method,
                             .pieces = call->pieces,
                             .piece_count = call->piece_count,
+                            .pull = call->pull ? pull : NULL,
+                            .rewind = call->rewind ? rewind_body : NULL,
+                            .body_size = call->body_size,
                             .has_body = call->has_body,
                             .on_header = on_header,
                             .on_body = on_body,
                             .user_data = call };
-    char what[96];
     fp_status rc;
 
-    snprintf(what, sizeof(what), "s3 %s %.60s", call->method, s->host);
-    rc = fpi_s3_path(s, call->key, &path, err);
-    if (rc == FILEPROC_OK)
-        rc = sign(s, call, path.data, &h, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_s3_url(s, path.data, &url, err);
-    if (rc == FILEPROC_OK && call->query)
-        rc = fpi_buf_printf(s->ctx, &url, err, "?%s", call->query);
+    *f = (fpi_s3_flow){ .s = s, .call = call };
+    rc = set_up(f, &h, &url, err);
     if (rc < 0)
         return rc;
     for (size_t i = 0; i < call->piece_count; i++)
         rq.body_size += call->pieces[i].size;
     rq.url = url.data;
-    rq.what = what;
+    rq.what = f->what;
     rq.headers = (const char *const *)h.lines;
     rq.header_count = h.count;
-    rc = fpi_http_send(s->http, &rq, &answer, err);
-    call->status = answer.status;
-    return rc < 0 ? rc : judge(s, call, what, &answer, err);
+    return fpi_http_begin(s->http, &rq, &f->answer, &f->http, err);
+}
+
+fp_status fpi_s3_flow_end(fpi_s3_flow *f, fp_error *err)
+{
+    fp_status rc = fpi_http_end(fpi_steal(&f->http), err);
+
+    f->call->status = f->answer.status;
+    if (rc == FILEPROC_OK)
+        rc = judge(f->s, f->call, f->what, &f->answer, err);
+    fpi_http_answer_dispose(&f->answer);
+    return rc;
+}
+
+void fpi_s3_flow_drop(fpi_s3_flow *f)
+{
+    fpi_http_abandon(fpi_steal(&f->http));
+    fpi_http_answer_dispose(&f->answer);
+}
+
+fp_status fpi_s3_run(fpi_s3_store *s, fpi_s3_call *call, fp_error *err)
+{
+    fpi_s3_flow f;
+    fp_status rc = fpi_s3_flow_begin(&f, s, call, err);
+
+    if (rc == FILEPROC_OK)
+        return fpi_s3_flow_end(&f, err);
+    fpi_http_answer_dispose(&f.answer);
+    return rc;
 }
 
 fp_status fpi_s3_not_there(const fpi_s3_call *call, fp_status rc, fp_error *err)

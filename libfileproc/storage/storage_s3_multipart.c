@@ -97,7 +97,7 @@ static fp_status ask(fpi_s3_store *s, fpi_s3_call *call, answer *a, fp_error *er
     return rc;
 }
 
-static fp_status part_query(const fpi_s3_store *s, uint32_t number, const char *upload, fp_buf *out,
+fp_status fpi_s3_part_query(const fpi_s3_store *s, uint32_t number, const char *upload, fp_buf *out,
                             fp_error *err)
 {
     fp_status rc = number ? fpi_buf_printf(s->ctx, out, err, "partNumber=%u&uploadId=", number)
@@ -149,7 +149,7 @@ fp_status fpi_s3_multipart_put(fpi_s3_store *s, const char *name, const char *up
                          .pieces = { data },
                          .piece_count = 1,
                          .body_hash = hash };
-    fp_status rc = part_query(s, tag->number, upload, &query, err);
+    fp_status rc = fpi_s3_part_query(s, tag->number, upload, &query, err);
 
     call.query = query.data;
     if (rc == FILEPROC_OK)
@@ -164,7 +164,7 @@ fp_status fpi_s3_multipart_copy(fpi_s3_store *s, const char *name, const char *u
     FPI_DISPOSE(fp_buf) from = FILEPROC_BUF_INIT;
     fpi_s3_call call = { .method = "PUT", .key = name, .has_body = true, .extra_count = 1 };
     answer a = { 0 };
-    fp_status rc = part_query(s, number, upload, &query, err);
+    fp_status rc = fpi_s3_part_query(s, number, upload, &query, err);
 
     if (rc == FILEPROC_OK)
         rc = fpi_buf_printf(s->ctx, &from, err, "x-amz-copy-source:/%s/", s->bucket);
@@ -187,7 +187,7 @@ static fp_status list_page(fpi_s3_store *s, const char *name, const char *upload
     if (a->next)
         rc = fpi_buf_printf(s->ctx, &query, err, "part-number-marker=%u&", a->next);
     if (rc == FILEPROC_OK)
-        rc = part_query(s, 0, upload, &query, err);
+        rc = fpi_s3_part_query(s, 0, upload, &query, err);
     a->truncated = false;
     call.query = query.data;
     return rc < 0 ? rc : ask(s, &call, a, err);
@@ -239,7 +239,7 @@ fp_status fpi_s3_multipart_complete(fpi_s3_store *s, const char *name, const cha
     fpi_s3_call call = { .method = "POST", .key = name, .has_body = true, .piece_count = 1 };
     bool conditional = false;
     answer a = { 0 };
-    fp_status rc = part_query(s, 0, upload, &query, err);
+    fp_status rc = fpi_s3_part_query(s, 0, upload, &query, err);
 
     if (rc == FILEPROC_OK && exclusive)
         rc = fpi_s3_conditional(s, &conditional, err);
@@ -260,7 +260,7 @@ fp_status fpi_s3_multipart_abort(fpi_s3_store *s, const char *name, const char *
     FPI_DISPOSE(fp_buf) query = FILEPROC_BUF_INIT;
     fpi_s3_call call = { .method = "DELETE", .key = name };
     fp_error ours = { 0 };
-    fp_status rc = part_query(s, 0, upload, &query, err);
+    fp_status rc = fpi_s3_part_query(s, 0, upload, &query, err);
 
     if (rc < 0)
         return rc;

@@ -126,22 +126,6 @@ fp_status fpi_s3_put(fpi_s3_store *s, const char *name, const fpi_http_piece *pi
     return rc;
 }
 
-fp_status fpi_s3_put_slot(fpi_s3_store *s, const char *name, fpi_http_piece data, const char *hash,
-                          char etag[FPI_S3_ETAG_SIZE], fp_error *err)
-{
-    fpi_s3_call call = { .method = "PUT",
-                         .key = name,
-                         .has_body = true,
-                         .pieces = { data },
-                         .piece_count = 1,
-                         .body_hash = hash };
-    fp_status rc = fpi_s3_run(s, &call, err);
-
-    if (rc == FILEPROC_OK)
-        memcpy(etag, call.etag, sizeof(call.etag));
-    return rc;
-}
-
 fp_status fpi_s3_delete(fpi_s3_store *s, const char *name, fp_error *err)
 {
     fpi_s3_call call = { .method = "DELETE", .key = name };

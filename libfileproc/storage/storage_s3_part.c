@@ -16,6 +16,7 @@ typedef struct part {
     unsigned char *head; /* up to the first boundary between slots */
     unsigned char *slot; /* the slot that is being filled */
     size_t slot_size, slot_room;
+    fpi_s3_stream *stream; /* on which it goes out; NULL: not begun, or failed */
     fpi_digest hash;  /* of its bytes so far: computed while they come, not while a server waits */
     fpi_s3_tag *tags; /* of the slots that are sent, from first on */
     size_t tag_capacity;
@@ -122,40 +123,11 @@ static void need_seq(fpi_s3_assembly *a, part *p)
     p->has_seq = true;
 }
 
-static fp_status put_slot(fpi_s3_assembly *a, const part *p, fpi_s3_tag *tag, fp_error *err)
+/* The state does not change any more once it is there: after the lock it may be read without. */
+static fp_status need_state(fpi_s3_assembly *a, part *p, fp_error *err)
 {
-    const fpi_http_piece data = { p->slot, p->unit };
-    unsigned char value[FPI_DIGEST_MAX];
-    char hash[2 * FPI_DIGEST_MAX + 1], *name = NULL;
     fp_status rc;
 
-    if (a->s->unsigned_payload) {
-        memcpy(hash, FPI_S3_UNSIGNED, sizeof(FPI_S3_UNSIGNED));
-    } else {
-        fpi_digest_value(&p->hash, value);
-        fpi_hex(value, sizeof(value), hash);
-    }
-    tag->number = (uint32_t)p->sent + 1;
-    if (a->state.copying) {
-        rc = fpi_s3_slot_name(a, p->sent, p->seq, &name, err);
-        if (rc == FILEPROC_OK)
-            rc = fpi_s3_put_slot(a->s, name, data, hash, tag->etag, err);
-    } else {
-        rc = fpi_s3_name(a->s, a->state.key, "", &name, err);
-        if (rc == FILEPROC_OK)
-            rc = fpi_s3_multipart_put(a->s, name, a->state.upload, data, hash, tag, err);
-    }
-    fpi_free(&a->s->ctx->a, name);
-    return rc;
-}
-
-/* The state does not change any more once it is there: after the lock it may be read without. */
-static fp_status send_slot(fpi_s3_assembly *a, part *p, fp_error *err)
-{
-    fp_status rc = need_tag(&a->s->ctx->a, p, err);
-
-    if (rc < 0)
-        return rc;
     pthread_mutex_lock(&a->lock);
     need_seq(a, p);
     rc = fpi_s3_need_state(a, err);
@@ -163,8 +135,62 @@ static fp_status send_slot(fpi_s3_assembly *a, part *p, fp_error *err)
         a->state.unit != p->unit) /* another process began it with another setting */
         rc = fp_error_setf(err, FILEPROC_ERR_CONFLICT, "the assembly was begun with other slots");
     pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
+/* The slot goes out from its buffer, also again: what the server was given by a stream that has failed is overwritten. */
+static fp_status begin_stream(fpi_s3_assembly *a, part *p, fp_error *err)
+{
+    fpi_s3_stream_slot slot = { .number = p->sent, .bytes = p->slot, .size = (size_t)p->unit };
+    char hash[2 * FPI_DIGEST_MAX + 1];
+    unsigned char value[FPI_DIGEST_MAX];
+    fp_status rc = need_tag(&a->s->ctx->a, p, err);
+
     if (rc == FILEPROC_OK)
-        rc = put_slot(a, p, &p->tags[p->sent - p->first], err);
+        rc = need_state(a, p, err);
+    if (rc < 0)
+        return rc;
+    if (a->s->unsigned_payload) {
+        memcpy(hash, FPI_S3_UNSIGNED, sizeof(FPI_S3_UNSIGNED));
+    } else {
+        fpi_digest_value(&p->hash, value);
+        fpi_hex(value, sizeof(value), hash);
+    }
+    slot.seq = p->seq;
+    slot.hash = hash;
+    return fpi_s3_stream_begin(a, &slot, &p->stream, err);
+}
+
+static fp_status end_stream(part *p, fp_error *err)
+{
+    fpi_s3_tag *tag = &p->tags[p->sent - p->first];
+
+    tag->number = (uint32_t)p->sent + 1;
+    return fpi_s3_stream_end(fpi_steal(&p->stream), tag->etag, err);
+}
+
+/* What there is of the slot goes on its way. A body that is signed must be known before; and a slot that can't become a whole one
+ * has its place in the record. */
+static fp_status send_some(fpi_s3_assembly *a, part *p, fp_error *err)
+{
+    fp_status rc = FILEPROC_OK;
+
+    if (!p->slot_size || p->slot_room < p->unit ||
+        (!a->s->unsigned_payload && p->slot_size < p->unit))
+        return FILEPROC_OK;
+    if (!p->stream)
+        rc = begin_stream(a, p, err);
+    if (rc < 0 || fpi_s3_stream_feed(p->stream, p->slot_size) || p->slot_size == p->unit)
+        return rc;
+    return end_stream(p, err); /* which tells why it has ended before its time */
+}
+
+static fp_status send_slot(fpi_s3_assembly *a, part *p, fp_error *err)
+{
+    fp_status rc = send_some(a, p, err);
+
+    if (rc == FILEPROC_OK)
+        rc = end_stream(p, err);
     if (rc < 0)
         return rc;
     p->sent++;
@@ -222,17 +248,15 @@ fp_status fpi_s3_part_write(void *self, void *assembly, void *handle, uint64_t o
                                 "an object of %u parts of %llu bytes has no room for this; "
                                 "part_size must be larger",
                                 FPI_S3_PARTS_MAX, (unsigned long long)p->unit);
-    while (rc == FILEPROC_OK) {
+    while (rc == FILEPROC_OK && size) {
         if (p->slot_size == p->unit)
             rc = send_slot(assembly, p, err);
-        else if (!size)
-            break;
         else if (p->taken < head_end(p))
             rc = take_head(s, p, &at, &size, err);
         else
             rc = take_slot(s, p, &at, &size, err);
     }
-    return rc;
+    return rc < 0 ? rc : send_some(assembly, p, err);
 }
 
 /* Bytes before the first boundary that are taken. */
@@ -301,8 +325,11 @@ fp_status fpi_s3_part_commit(void *self, void *assembly, void *handle, const fp_
     part *p = handle;
     char *names[2] = { NULL, NULL };
     bool in_memory;
-    fp_status rc;
+    fp_status rc = p->slot_size == p->unit ? send_slot(a, p, err) : FILEPROC_OK;
 
+    if (rc < 0)
+        return rc;
+    fpi_s3_stream_drop(fpi_steal(&p->stream)); /* fewer bytes came than were announced */
     pthread_mutex_lock(&a->lock);
     need_seq(a, p);
     in_memory = a->transient && a->held + head_size(p) + p->slot_size <= p->unit;
@@ -331,6 +358,7 @@ void fpi_s3_part_free(void *self, void *assembly, void *handle)
     part *p = handle;
 
     (void)assembly;
+    fpi_s3_stream_drop(p->stream);
     fpi_free(a, p->head);
     if (p->slot && p->slot_room == s->unit)
         give_spare(s, p->slot);

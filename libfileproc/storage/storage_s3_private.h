@@ -62,6 +62,10 @@ typedef struct fpi_s3_call {
     size_t piece_count;
     const char *body_hash; /* SHA-256 in hex, when it is known; NULL = to be computed */
     bool has_body;
+    /* In place of pieces: the body comes bit by bit, see fpi_http_request. body_hash is set. */
+    fp_status (*pull)(void *user_data, void *buf, size_t cap, size_t *got, fp_error *err);
+    void (*rewind)(void *user_data);
+    uint64_t body_size;
     fp_status (*on_body)(void *user_data, int status, const void *data, size_t size, fp_error *err);
     void *user_data;
 
@@ -75,6 +79,21 @@ typedef struct fpi_s3_call {
 
 /** OK for statuses of success. Errors have the domain "http" and the status, but for those of the transfer itself. */
 fp_status fpi_s3_run(fpi_s3_store *s, fpi_s3_call *call, fp_error *err);
+/** The same in steps, for a body that comes bit by bit. */
+typedef struct fpi_s3_flow {
+    fpi_s3_store *s;
+    fpi_s3_call *call;
+    fpi_http_call *http;
+    fpi_http_answer answer;
+    char what[96];
+} fpi_s3_flow;
+
+/** call is borrowed until the end, but for key, query, extra and body_hash. */
+fp_status fpi_s3_flow_begin(fpi_s3_flow *f, fpi_s3_store *s, fpi_s3_call *call, fp_error *err);
+/** All of the body is there: waits for the answer. */
+fp_status fpi_s3_flow_end(fpi_s3_flow *f, fp_error *err);
+/** Ends the request without waiting; nothing to do when it has ended. */
+void fpi_s3_flow_drop(fpi_s3_flow *f);
 /** The error that an answer stands for: a status, and S3's code for it ("" = none). */
 fp_status fpi_s3_refused(const char *what, int status, const char *code, fp_error *err);
 /** NOTFOUND of an object instead of whatever a 404 was called. */
@@ -116,9 +135,6 @@ fp_status fpi_s3_read_name(fpi_s3_store *s, const char *name, uint64_t offset, v
 fp_status fpi_s3_put(fpi_s3_store *s, const char *name, const fpi_http_piece *pieces, size_t count,
                      const char *assembly, bool exclusive, char etag[FPI_S3_ETAG_SIZE],
                      fp_error *err);
-/** PUT of a slot whose hash is known, as an object of its own. */
-fp_status fpi_s3_put_slot(fpi_s3_store *s, const char *name, fpi_http_piece data, const char *hash,
-                          char etag[FPI_S3_ETAG_SIZE], fp_error *err);
 /** HEAD; NOTFOUND for a missing one. The answer is in call. */
 fp_status fpi_s3_head(fpi_s3_store *s, const char *name, fpi_s3_call *call, fp_error *err);
 /** DELETE; fine when it is not there. */
@@ -140,6 +156,9 @@ typedef struct fpi_s3_tag {
     char etag[FPI_S3_ETAG_SIZE];
 } fpi_s3_tag;
 
+/** "partNumber=N&uploadId=..."; without the number when it is 0. */
+fp_status fpi_s3_part_query(const fpi_s3_store *s, uint32_t number, const char *upload, fp_buf *out,
+                            fp_error *err);
 fp_status fpi_s3_multipart_create(fpi_s3_store *s, const char *name, const char *assembly,
                                   char upload[FPI_S3_UPLOAD_ID_SIZE], fp_error *err);
 /** hash: of data, NULL = to be computed; tag->number is the part's, the ETag is filled. */
@@ -228,6 +247,28 @@ typedef struct fpi_s3_assembly {
     size_t slot_count;
     char id[FPI_KEY_SEGMENT_MAX + 1];
 } fpi_s3_assembly;
+
+/* storage_s3_stream.c: a whole slot on its way while its bytes come */
+
+typedef struct fpi_s3_stream fpi_s3_stream;
+
+typedef struct fpi_s3_stream_slot {
+    uint64_t number;            /* of the slot, from 0 */
+    uint32_t seq;               /* of its part */
+    const unsigned char *bytes; /* where they come; stays until the end */
+    size_t size;
+    const char *hash; /* for the signature: of the bytes, or FPI_S3_UNSIGNED */
+} fpi_s3_stream_slot;
+
+/** Begins to send it. The assembly has a state. */
+fp_status fpi_s3_stream_begin(fpi_s3_assembly *a, const fpi_s3_stream_slot *slot,
+                              fpi_s3_stream **out, fp_error *err);
+/** The first `filled` bytes are there; waits for nothing. false: it has ended before its time, fpi_s3_stream_end() says why. */
+bool fpi_s3_stream_feed(fpi_s3_stream *st, size_t filled);
+/** All bytes are there, or it has ended: waits for the answer. Takes the stream. */
+fp_status fpi_s3_stream_end(fpi_s3_stream *st, char etag[FPI_S3_ETAG_SIZE], fp_error *err);
+/** As if never begun: the server gets no whole request. Takes it; NULL is allowed. */
+void fpi_s3_stream_drop(fpi_s3_stream *st);
 
 /* storage_s3_staging.c: the parts of an assembly in memory, and its names */
 
