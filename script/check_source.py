@@ -42,6 +42,7 @@ FOREIGN = {
     r"libpq-fe\.h": r"libfileproc/database/|tests/",
     r"openssl/": r"libfileproc/core/digest\.c|daemons/|benchmarks/",
     r"amqp": r"libfileproc/queue/queue_amqp|tests/|benchmarks/",
+    r"hiredis|read\.h": r"libfileproc/cache/cache_redis|tests/",
     r"civetweb\.h": r"daemons/common/",
 }
 BANNED = {

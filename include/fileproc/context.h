@@ -79,6 +79,7 @@ FILEPROC_API void fp_context_free(fp_context *ctx);
 struct fp_storage_driver;
 struct fp_database_driver;
 struct fp_queue_driver;
+struct fp_cache_driver;
 struct fp_operation;
 
 /**
@@ -130,6 +131,23 @@ FILEPROC_API fp_status fp_context_add_database_driver(fp_context *ctx,
  */
 FILEPROC_API fp_status fp_context_add_queue_driver(fp_context *ctx,
                                                    const struct fp_queue_driver *drv,
+                                                   fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Add a cache driver (fileproc/driver/cache_driver.h); as fp_context_add_storage_driver().
+ *
+ * @param ctx  Borrowed.
+ * @param drv  Borrowed; must outlive the context.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           Added.
+ * @retval FILEPROC_ERR_INVALID  A required slot is missing.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed.
+ * @par Blocking  Never.
+ * @par Threads   Before the context is shared between threads.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_context_add_cache_driver(fp_context *ctx,
+                                                   const struct fp_cache_driver *drv,
                                                    fp_error *err) FILEPROC_NODISCARD;
 
 /**

@@ -71,6 +71,7 @@ enum {
     X(KEY_INVALID, 25, "key_invalid")                  \
     X(OBJECT_NOT_FOUND, 26, "object_not_found")        \
     X(LEASE_LOST, 27, "lease_lost")                    \
+    X(LEASE_HELD, 28, "lease_held")                    \
     X(MEDIA_UNSUPPORTED, 40, "media_unsupported")      \
     X(MEDIA_DAMAGED, 41, "media_damaged")              \
     X(MEDIA_TOO_LARGE, 42, "media_too_large")          \

@@ -4,6 +4,7 @@
 #define FILEPROC_FILEPROC_H
 
 #include <fileproc/buf.h>
+#include <fileproc/cache.h>
 #include <fileproc/catalog.h>
 #include <fileproc/config.h>
 #include <fileproc/context.h>

@@ -37,8 +37,8 @@ FILEPROC_API const char *fp_version_string(void);
 /**
  * Ask whether this build has an optional part.
  *
- * @param name  Borrowed. "storage.file", "storage.mem", "database.sqlite", "queue.database", "queue.amqp" or
- *              "media".
+ * @param name  Borrowed. "storage.file", "storage.mem", "database.sqlite", "queue.database", "queue.amqp",
+ *              "cache.mem", "cache.redis" or "media".
  * @return      1 when it is built in, 0 when not or when the name is unknown.
  * @par Blocking  Never.
  * @par Threads   Callable from any thread.

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <time.h>
 
+#include <fileproc/driver/cache_driver.h>
 #include <fileproc/driver/database_driver.h>
 #include <fileproc/driver/operation_driver.h>
 #include <fileproc/driver/queue_driver.h>
@@ -79,6 +80,7 @@ void fp_context_free(fp_context *ctx)
     fpi_free(&ctx->a, ctx->storage_drivers.items);
     fpi_free(&ctx->a, ctx->database_drivers.items);
     fpi_free(&ctx->a, ctx->queue_drivers.items);
+    fpi_free(&ctx->a, ctx->cache_drivers.items);
     fpi_free(&ctx->a, ctx->operations.items);
     fpi_free(&ctx->a, ctx);
 }
@@ -134,6 +136,20 @@ fp_status fp_context_add_queue_driver(fp_context *ctx, const fp_queue_driver *d,
         !d->message_free)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "the queue driver misses a required slot");
     return registry_add(ctx, &ctx->queue_drivers, d, err);
+}
+
+fp_status fp_context_add_cache_driver(fp_context *ctx, const fp_cache_driver *d, fp_error *err)
+{
+    if (!ctx || !d)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    if (fpi_options_check(sizeof(*d), sizeof(*d), d, err) < 0)
+        return FILEPROC_ERR_INVALID;
+    if (!d->scheme || !d->open || !d->close || !d->ping || !d->get || !d->set || !d->remove ||
+        !d->lease_acquire || !d->lease_renew || !d->lease_release || !d->lease_look || !d->count ||
+        !d->publish || !d->subscribe || !d->subscription_add || !d->subscription_remove ||
+        !d->subscription_receive || !d->subscription_wake || !d->subscription_free)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the cache driver misses a required slot");
+    return registry_add(ctx, &ctx->cache_drivers, d, err);
 }
 
 /* Name and schema in detail are checked when pipelines are opened; here only what nobody could use. */

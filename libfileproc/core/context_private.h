@@ -26,6 +26,7 @@ struct fp_context {
     fpi_registry storage_drivers;
     fpi_registry database_drivers;
     fpi_registry queue_drivers;
+    fpi_registry cache_drivers;
     fpi_registry operations;
 };
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <fileproc/driver/cache_driver.h>
 #include <fileproc/driver/database_driver.h>
 #include <fileproc/driver/operation_driver.h>
 #include <fileproc/driver/queue_driver.h>
@@ -19,6 +20,8 @@ typedef struct world {
     fp_storage *st;
     fp_catalog *cat;
     fp_queue *q;
+    fp_cache *cache;
+    fp_subscription *sub;
     fp_pipelines *pls;
     fp_jobs *jobs;
     fp_uploads *ups;
@@ -82,6 +85,16 @@ static void *resize(const void *good, size_t size, size_t struct_size)
 #define GOOD_fp_context_out OUT(fp_context)
 #define GOOD_fp_context_options (&(fp_context_options)FILEPROC_CONTEXT_OPTIONS_INIT)
 #define GOOD_fp_buf w->buf
+#define GOOD_fp_cache w->cache
+#define GOOD_fp_cache_out OUT(fp_cache)
+#define GOOD_fp_cache_options (&(fp_cache_options)FILEPROC_CACHE_OPTIONS_INIT)
+#define GOOD_fp_cache_driver (&good_cache_driver)
+#define GOOD_fp_lease (&(fp_lease){ sizeof(fp_lease), .name = "a", .holder = "b", .ttl_ms = 1000 })
+#define GOOD_fp_lease_info (&(fp_lease_info)FILEPROC_LEASE_INFO_INIT)
+#define GOOD_fp_rate (&(fp_rate){ sizeof(fp_rate), .limit = 1, .window_ms = 1000 })
+#define GOOD_fp_subscription w->sub
+#define GOOD_fp_subscription_out OUT(fp_subscription)
+#define GOOD_fp_news (&(fp_news)FILEPROC_NEWS_INIT)
 #define GOOD_fp_catalog w->cat
 #define GOOD_fp_catalog_out OUT(fp_catalog)
 #define GOOD_fp_file w->file
@@ -188,6 +201,27 @@ static const fp_database_driver good_database_driver = {
     SLOT(fp_database_driver, column_double), SLOT(fp_database_driver, column_text),
     SLOT(fp_database_driver, rows_free),     SLOT(fp_database_driver, change_counter),
 };
+static const fp_cache_driver good_cache_driver = {
+    FILEPROC_CACHE_DRIVER_INIT("absent"),
+    SLOT(fp_cache_driver, open),
+    SLOT(fp_cache_driver, close),
+    SLOT(fp_cache_driver, ping),
+    SLOT(fp_cache_driver, get),
+    SLOT(fp_cache_driver, set),
+    SLOT(fp_cache_driver, remove),
+    SLOT(fp_cache_driver, lease_acquire),
+    SLOT(fp_cache_driver, lease_renew),
+    SLOT(fp_cache_driver, lease_release),
+    SLOT(fp_cache_driver, lease_look),
+    SLOT(fp_cache_driver, count),
+    SLOT(fp_cache_driver, publish),
+    SLOT(fp_cache_driver, subscribe),
+    SLOT(fp_cache_driver, subscription_add),
+    SLOT(fp_cache_driver, subscription_remove),
+    SLOT(fp_cache_driver, subscription_receive),
+    SLOT(fp_cache_driver, subscription_wake),
+    SLOT(fp_cache_driver, subscription_free),
+};
 static const fp_queue_driver good_queue_driver = {
     FILEPROC_QUEUE_DRIVER_INIT("absent"), SLOT(fp_queue_driver, open),
     SLOT(fp_queue_driver, close),         SLOT(fp_queue_driver, send),
@@ -225,6 +259,8 @@ static void open_world(world *w)
     MUST(fp_storage_put(w->st, "text", "x", 1, 0, w->err));
     MUST(fp_catalog_open(w->ctx, w->db, w->st, &w->cat, w->err));
     MUST(fp_queue_open(w->ctx, "database:", GOOD_fp_queue_options, &w->q, w->err));
+    MUST(fp_cache_open(w->ctx, "mem:", NULL, &w->cache, w->err));
+    MUST(fp_cache_subscribe(w->cache, &w->sub, w->err));
     MUST(fp_pipelines_open(w->ctx, NULL, &w->pls, w->err));
     MUST(fp_jobs_open(w->ctx, GOOD_fp_jobs_options, &w->jobs, w->err));
     MUST(fp_uploads_open(w->ctx, GOOD_fp_uploads_options, &w->ups, w->err));
@@ -257,6 +293,8 @@ static void close_world(world *w)
     fp_jobs_free(w->jobs);
     fp_pipelines_free(w->pls);
     fp_queue_free(w->q);
+    fp_subscription_free(w->sub);
+    fp_cache_free(w->cache);
     fp_catalog_free(w->cat);
     fp_storage_free(w->st);
     fp_database_free(w->db);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <fileproc/driver/cache_driver.h>
 #include <fileproc/driver/database_driver.h>
 #include <fileproc/driver/operation_driver.h>
 #include <fileproc/driver/queue_driver.h>
@@ -54,11 +55,13 @@ START_TEST(adding_survives_every_allocation_failure)
     fp_storage_driver storage = { FILEPROC_STORAGE_DRIVER_INIT("x") };
     fp_database_driver database = { FILEPROC_DATABASE_DRIVER_INIT("x") };
     fp_queue_driver queue = { FILEPROC_QUEUE_DRIVER_INIT("x") };
+    fp_cache_driver cache = { FILEPROC_CACHE_DRIVER_INIT("x") };
     fault f;
 
     FILL_SLOTS(storage, open);
     FILL_SLOTS(database, open);
     FILL_SLOTS(queue, open);
+    FILL_SLOTS(cache, open);
     FAULT_LOOP(&f)
     {
         fp_context_options o = FILEPROC_CONTEXT_OPTIONS_INIT;
@@ -75,6 +78,8 @@ START_TEST(adding_survives_every_allocation_failure)
             rc = fp_context_add_database_driver(ctx, &database, &err);
         if (rc == FILEPROC_OK)
             rc = fp_context_add_queue_driver(ctx, &queue, &err);
+        if (rc == FILEPROC_OK)
+            rc = fp_context_add_cache_driver(ctx, &cache, &err);
         if (rc == FILEPROC_OK)
             rc = fp_context_add_operation(ctx, &op, &err);
         fault_judge(&f, rc, &err);
@@ -132,6 +137,23 @@ START_TEST(drivers_with_a_missing_slot_are_refused)
     ck_assert_int_eq(fp_context_add_queue_driver(ctx, &queue, &err), FILEPROC_ERR_INVALID);
     storage = (fp_storage_driver){ .struct_size = 8 };
     ck_assert_int_eq(fp_context_add_storage_driver(ctx, &storage, &err), FILEPROC_ERR_INVALID);
+    fp_context_free(ctx);
+}
+END_TEST
+
+START_TEST(cache_drivers_with_a_missing_slot_are_refused)
+{
+    fp_cache_driver cache;
+    fp_context *ctx = NULL;
+
+    ck_assert_int_eq(fp_context_new(NULL, &ctx, NULL), FILEPROC_OK);
+    for (size_t at = offsetof(fp_cache_driver, scheme); at < sizeof(cache); at += sizeof(void *)) {
+        cache = (fp_cache_driver){ FILEPROC_CACHE_DRIVER_INIT("x") };
+        FILL_SLOTS(cache, open);
+        memset((char *)&cache + at, 0, sizeof(void *));
+        ck_assert_int_eq(fp_context_add_cache_driver(ctx, &cache, &err), FILEPROC_ERR_INVALID);
+    }
+    ck_assert_uint_eq(ctx->cache_drivers.count, 0);
     fp_context_free(ctx);
 }
 END_TEST
@@ -271,5 +293,5 @@ END_TEST
 
 RUN_TESTS("context", new_survives_every_allocation_failure,
           adding_survives_every_allocation_failure, drivers_with_a_missing_slot_are_refused,
-          operations_are_checked_when_added, hooks_replace_the_system,
-          without_hooks_the_system_serves, misuse_is_refused)
+          cache_drivers_with_a_missing_slot_are_refused, operations_are_checked_when_added,
+          hooks_replace_the_system, without_hooks_the_system_serves, misuse_is_refused)
