@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <fileproc/buf.h>
+#include <fileproc/cache.h>
 #include <fileproc/catalog.h>
 #include <fileproc/context.h>
 #include <fileproc/database.h>
@@ -63,10 +64,15 @@ typedef struct fp_uploads_options {
      *  call. NULL = not wanted. @since 0.1 */
     void (*on_progress)(void *user_data, const fp_upload *upload);
     void *user_data; /**< For on_progress. @since 0.1 */
+    /** For several engines, in one process or many, on one database and storage: the cache that they have in common. Each upload is
+     *  worked on by one of them at a time. NULL: this engine is the only one. @since 0.1 */
+    fp_cache *cache;
+    uint32_t lease_ms; /**< With a cache: how long an engine that gives no sign of life keeps an upload; default 10000. @since 0.1 */
+    uint32_t reserved; /**< 0. */
 } fp_uploads_options;
 /** All-default fp_uploads_options. */
 #define FILEPROC_UPLOADS_OPTIONS_INIT \
-    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL }
+    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0 }
 
 /** What fp_upload_create() is asked for. Start from FILEPROC_UPLOAD_REQUEST_INIT. Everything is copied. */
 typedef struct fp_upload_request {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/options.h"
+#include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 
 /* Bytes pass through the digests and into the file in slices that stay in the processor's cache from the first to the
@@ -15,6 +16,7 @@ struct fp_chunk {
     fp_uploads *ups;
     fpi_session *session; /* held and pinned */
     uint64_t index, offset, length, written;
+    uint64_t epoch;         /* of the lease when it began */
     fp_part *part;          /* NULL: the chunk is durable, and compared */
     unsigned char *compare; /* COMPARE_SIZE bytes to read back into; NULL: `recorded` tells */
     bool ended;             /* committed, or failed for good */
@@ -143,6 +145,7 @@ static fp_status begin(fp_chunk *c, fp_error *err)
     bool durable = false;
 
     pthread_mutex_lock(&s->lock);
+    c->epoch = s->lease.epoch;
     rc = set_place(c, err);
     if (rc == FILEPROC_OK)
         durable = fpi_session_has_chunk(s, c->index);
@@ -314,6 +317,8 @@ fp_status fp_chunk_write(fp_chunk *chunk, const void *data, size_t size, fp_erro
         return already_ended(err);
     pthread_mutex_lock(&chunk->session->lock);
     rc = fpi_session_check_open(chunk->ups, chunk->session, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_lease_keep(chunk->ups, chunk->session, chunk->epoch, err);
     pthread_mutex_unlock(&chunk->session->lock);
     if (rc == FILEPROC_OK) {
         rc = take(chunk, data, size, &e);
@@ -406,6 +411,7 @@ static fp_status note_commit(fp_chunk *c, fp_upload *record, fp_error *err)
         }
         if (record)
             fpi_session_show(s, record);
+        fpi_lease_tell(c->ups, s);
     }
     pthread_mutex_unlock(&s->lock);
     return rc;
@@ -424,6 +430,8 @@ static fp_status commit(fp_chunk *c, bool wanted, fp_upload **record, fp_error *
     if (rc == FILEPROC_OK && wanted)
         rc = fpi_upload_copy(c->ups->ctx, s->facts, record, err);
     pthread_mutex_unlock(&s->lock);
+    if (rc == FILEPROC_OK && c->part)
+        rc = fpi_lease_fence(c->ups, s, c->epoch, err);
     if (rc == FILEPROC_OK)
         rc = commit_part(c, err);
     return rc < 0 ? rc : note_commit(c, *record, err);

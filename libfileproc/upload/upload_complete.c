@@ -5,6 +5,7 @@
 #include "catalog/catalog_private.h"
 #include "core/buf_private.h"
 #include "job/job_private.h"
+#include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 
 /* One completion. What the transaction writes is prepared before it. */
@@ -129,8 +130,8 @@ static fp_status fail(completion *c, fp_error *err)
     return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "what was stored of the upload is damaged");
 }
 
-/* Only this engine ends sessions. So when the row was not open any more, it was a completion of ours whose commit was
- * reported as failed, and was not. */
+/* When the row was not open any more it was a completion of ours whose commit was reported as failed, and was not; or another
+ * engine was faster, while our lease had run out. */
 static void finish(completion *c, fp_upload *facts)
 {
     if (c->before.upload) {
@@ -170,17 +171,24 @@ static fp_status run(completion *c, fp_upload **record, fp_error *err)
 static fp_status enter(fp_uploads *ups, fpi_session *s, bool *completed, fp_error *err)
 {
     fp_error e = { 0 };
+    bool claimed;
     fp_status rc;
 
     pthread_mutex_lock(&s->lock);
-    rc = fpi_session_settle(ups, s, &e);
+    rc = fpi_lease_enter(ups, s, 0, &e);
+    claimed = rc == FILEPROC_OK;
+    if (claimed)
+        rc = fpi_session_settle(ups, s, &e);
     *completed = s->state == FPI_UPLOAD_COMPLETED;
     if (rc == FILEPROC_OK && s->chunks != s->facts->total_chunks)
         rc = incomplete(s, &e);
-    if (rc == FILEPROC_OK)
+    if (rc == FILEPROC_OK) {
         fpi_session_enter(s);
-    else
+    } else {
+        if (claimed)
+            fpi_lease_leave(ups, s);
         pthread_mutex_unlock(&s->lock);
+    }
     if (*completed)
         return FILEPROC_OK;
     if (rc < 0 && err)
@@ -213,6 +221,7 @@ static fp_status complete(fp_uploads *ups, fpi_session *s, fp_upload **out, fp_e
         return rc;
     rc = run(&c, &record, err);
     fpi_session_leave(ups, s);
+    fpi_lease_leave(ups, s);
     pthread_mutex_unlock(&s->lock);
     if (rc < 0)
         return rc;
@@ -258,6 +267,7 @@ static fp_status cancel_open(fp_uploads *ups, fpi_session *s, fp_upload *record,
         rc = check_cancellable(ups, s, err);
         fpi_session_show(s, record);
     }
+    fpi_lease_leave(ups, s);
     pthread_mutex_unlock(&s->lock);
     if (rc == FILEPROC_OK)
         fpi_upload_tell(ups, record);
@@ -273,10 +283,16 @@ static fp_status cancel(fp_uploads *ups, fpi_session *s, fp_error *err)
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&s->lock);
+    rc = fpi_lease_enter(ups, s, FILEPROC_LEASE_TAKE_OVER, err);
+    if (rc < 0) {
+        pthread_mutex_unlock(&s->lock);
+        return rc;
+    }
     fpi_session_wait(s);
     rc = check_cancellable(ups, s, err);
     open = s->state == FPI_UPLOAD_OPEN;
     if (rc < 0 || !open) {
+        fpi_lease_leave(ups, s);
         pthread_mutex_unlock(&s->lock);
         return rc;
     }

@@ -16,7 +16,10 @@ struct fp_uploads {
     fp_database *db;
     fp_storage *st;
     fp_catalog *cat;
-    fp_jobs *jobs; /* or NULL */
+    fp_jobs *jobs;   /* or NULL */
+    fp_cache *cache; /* or NULL: no other engine is at work */
+    char holder[FPI_UUID_SIZE];
+    uint32_t lease_ms;
     char *allowed_types;
     char *bucket;
     uint64_t max_file_size;

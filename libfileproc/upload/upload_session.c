@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 
 #define READ_SIZE (64u * 1024u)
@@ -215,26 +216,44 @@ static fp_status give_up(fp_uploads *ups, fpi_session *s, fp_error *err)
     return fpi_session_close(ups, s, FPI_UPLOAD_FAILED, err);
 }
 
+/* What another engine is at work on may look damaged for a moment. */
+static fp_status look_again_later(fp_error *err)
+{
+    fp_status rc = fp_error_setf(err, FILEPROC_ERR_BUSY, "another server works on the upload");
+
+    if (err)
+        err->flags |= FILEPROC_ERROR_RETRYABLE;
+    return rc;
+}
+
+/* What is read of a session. */
+typedef enum depth {
+    DEPTH_ROW,  /* enough until somebody works on it, when that may be another engine */
+    DEPTH_LOOK, /* the record, too; another engine may be at work on it */
+    DEPTH_WORK  /* we are the only ones */
+} depth;
+
 /* By whoever is busy. */
-static fp_status load(fp_uploads *ups, fpi_session *s, fp_error *err)
+static fp_status load(fp_uploads *ups, fpi_session *s, depth how, fp_error *err)
 {
     fp_status rc = s->loaded ? FILEPROC_OK : read_row(ups, s, err);
 
-    if (rc == FILEPROC_OK && s->state == FPI_UPLOAD_OPEN && (!s->assembly || s->broken)) {
+    if (rc == FILEPROC_OK && s->state == FPI_UPLOAD_OPEN && how != DEPTH_ROW &&
+        (!s->assembly || s->broken)) {
         rc = open_assembly(ups, s, err);
         if (rc == FILEPROC_ERR_CORRUPT)
-            rc = give_up(ups, s, err);
+            rc = how == DEPTH_WORK ? give_up(ups, s, err) : look_again_later(err);
     }
     return rc;
 }
 
 /* With the lock held, which is let go meanwhile. Nobody is busy. */
-static fp_status refresh(fp_uploads *ups, fpi_session *s, fp_error *err)
+static fp_status refresh(fp_uploads *ups, fpi_session *s, depth how, fp_error *err)
 {
     fp_status rc;
 
     fpi_session_enter(s);
-    rc = load(ups, s, err);
+    rc = load(ups, s, how, err);
     fpi_session_leave(ups, s);
     s->loaded = s->loaded || rc == FILEPROC_OK;
     return rc;
@@ -255,7 +274,7 @@ fp_status fpi_session_open(fp_uploads *ups, const char *id, fpi_session **out, f
         if (s->busy)
             fpi_session_wait(s);
         else
-            rc = refresh(ups, s, err);
+            rc = refresh(ups, s, ups->cache ? DEPTH_ROW : DEPTH_WORK, err);
     }
     pthread_mutex_unlock(&s->lock);
     if (rc < 0)
@@ -332,11 +351,11 @@ fp_status fpi_session_settle(fp_uploads *ups, fpi_session *s, fp_error *err)
 
         fpi_session_wait(s);
         rc = fpi_session_check_open(ups, s, err);
-        if (rc < 0 || (s->assembly && !s->broken))
+        if (rc < 0 || (s->loaded && s->assembly && !s->broken))
             return rc;
         if (s->broken && s->pins)
             return still_broken(err);
-        rc = refresh(ups, s, err);
+        rc = refresh(ups, s, DEPTH_WORK, err);
         if (rc < 0)
             return rc;
     }
@@ -347,9 +366,16 @@ fp_status fpi_session_pin(fp_uploads *ups, fpi_session *s, fp_error *err)
     fp_status rc;
 
     pthread_mutex_lock(&s->lock);
-    rc = fpi_session_settle(ups, s, err);
-    if (rc == FILEPROC_OK)
-        s->pins++;
+    rc = fpi_lease_enter(ups, s, 0, err);
+    if (rc == FILEPROC_OK) {
+        rc = fpi_session_settle(ups, s, err);
+        if (rc == FILEPROC_OK) {
+            s->pins++;
+            fpi_lease_tell(ups, s);
+        } else {
+            fpi_lease_leave(ups, s);
+        }
+    }
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
@@ -362,7 +388,18 @@ void fpi_session_unpin(fp_uploads *ups, fpi_session *s)
         fpi_session_enter(s);
         fpi_session_leave(ups, s);
     }
+    fpi_lease_leave(ups, s);
     pthread_mutex_unlock(&s->lock);
+}
+
+fp_status fpi_session_reread(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    fpi_session_wait(s);
+    if (s->pins || s->lease.claims || s->state != FPI_UPLOAD_OPEN)
+        return FILEPROC_OK;
+    s->loaded = false;
+    s->broken = true; /* the handle knows only what was there when it was opened */
+    return refresh(ups, s, DEPTH_LOOK, err);
 }
 
 /* ---- its end ---- */

@@ -40,6 +40,17 @@ typedef struct fpi_session {
     uint64_t bytes;
     int64_t touched_ms; /* last commit of a chunk */
 
+    /* Of the lease (upload_lease.c); not used without a cache. */
+    struct {
+        uint64_t epoch; /* under which the rest was read; 0 = under none */
+        uint64_t told;  /* under which others were told last */
+        int64_t
+            held_until_ms; /* monotonic: nobody else can have it before; 0 = it was given back */
+        int64_t renew_at_ms;
+        size_t claims; /* who needs it */
+        bool wanted;   /* by another engine */
+    } lease;
+
     /* The digest of the bytes from 0 to hashed. */
     fpi_digest sha256;
     uint64_t hashed;
@@ -87,7 +98,7 @@ fp_status fpi_session_settle(fp_uploads *ups, fpi_session *s, fp_error *err);
 /** With the lock held: why no chunk may come any more. */
 fp_status fpi_session_check_open(const fp_uploads *ups, const fpi_session *s, fp_error *err);
 
-/** Keeps the assembly open until fpi_session_unpin(). As fpi_session_settle(), which it calls. */
+/** Keeps lease and assembly until fpi_session_unpin(). As fpi_session_settle(), which it calls. */
 fp_status fpi_session_pin(fp_uploads *ups, fpi_session *s, fp_error *err);
 void fpi_session_unpin(fp_uploads *ups, fpi_session *s);
 
@@ -112,6 +123,9 @@ fp_status fpi_session_discard(fp_uploads *ups, fpi_session *s, fp_error *err);
 /** With the lock held. */
 bool fpi_session_has_chunk(const fpi_session *s, uint64_t index);
 void fpi_session_note_chunk(fpi_session *s, uint64_t index, uint64_t length, int64_t now_ms);
+
+/** With the lock held: reads row and record anew, unless somebody is at work on the upload here. For who only looks. */
+fp_status fpi_session_reread(fp_uploads *ups, fpi_session *s, fp_error *err);
 
 /** With the lock held: brings a copy of the facts up to date. */
 void fpi_session_show(const fpi_session *s, fp_upload *upload);

@@ -6,6 +6,7 @@
 #include "core/ascii.h"
 #include "core/media_type.h"
 #include "core/options.h"
+#include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 
 #define DEFAULT_TYPES                                                                                \
@@ -16,6 +17,8 @@
 #define DEFAULT_CHUNK_SIZE ((uint64_t)5 << 20)
 #define DEFAULT_SESSION_TIMEOUT_MS INT64_C(3600000)
 #define DEFAULT_TOMBSTONE_MS (INT64_C(7) * 24 * 3600 * 1000)
+#define DEFAULT_LEASE_MS 10000u
+#define LEASE_MAX_MS 3600000u
 #define CHUNK_SIZE_MAX ((uint64_t)1 << 30)
 
 uint64_t fpi_upload_chunks(uint64_t size, uint64_t chunk_size)
@@ -63,6 +66,8 @@ static fp_status complete_options(fp_uploads_options *o, fp_error *err)
         o->session_timeout_ms = DEFAULT_SESSION_TIMEOUT_MS;
     if (!o->tombstone_ms)
         o->tombstone_ms = DEFAULT_TOMBSTONE_MS;
+    if (!o->lease_ms)
+        o->lease_ms = DEFAULT_LEASE_MS;
     return FILEPROC_OK;
 }
 
@@ -76,8 +81,10 @@ static fp_status check_options(const fp_uploads_options *o, fp_error *err)
     if (o->max_file_size > FPI_OBJECT_SIZE_MAX)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "max_file_size is too large");
     if (o->session_timeout_ms < 0 || o->session_timeout_ms > FPI_UPLOAD_TIME_MAX ||
-        o->tombstone_ms < 0 || o->tombstone_ms > FPI_UPLOAD_TIME_MAX)
+        o->tombstone_ms < 0 || o->tombstone_ms > FPI_UPLOAD_TIME_MAX || o->lease_ms > LEASE_MAX_MS)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "a time is out of range");
+    if (o->reserved)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "a reserved option is not 0");
     return FILEPROC_OK;
 }
 
@@ -109,6 +116,8 @@ static fp_status fill(fp_uploads *ups, const fp_uploads_options *o, fp_error *er
     ups->st = o->storage;
     ups->cat = o->catalog;
     ups->jobs = o->jobs;
+    ups->cache = o->cache;
+    ups->lease_ms = o->lease_ms;
     ups->max_file_size = o->max_file_size;
     ups->chunk_size = o->chunk_size;
     ups->session_timeout_ms = o->session_timeout_ms;
@@ -116,6 +125,8 @@ static fp_status fill(fp_uploads *ups, const fp_uploads_options *o, fp_error *er
     ups->on_progress = o->on_progress;
     ups->user_data = o->user_data;
     rc = set_types(ups, o->allowed_types, err);
+    if (rc == FILEPROC_OK && ups->cache)
+        rc = fpi_uuid7(ups->ctx, ups->holder, err);
     if (rc < 0)
         return rc;
     ups->bucket = fpi_strdup(&ups->ctx->a, o->bucket);
@@ -170,8 +181,35 @@ static fp_status check_not_expired(fp_uploads *ups, fpi_session *s, fp_error *er
     return rc;
 }
 
+/* What is in memory may be older than what another engine did. *told is set when that one says how far the upload is. */
+static fp_status bring_up_to_date(fp_uploads *ups, fpi_session *s, bool *told,
+                                  fpi_lease_progress *progress, fp_error *err)
+{
+    fpi_lease_view view = fpi_lease_look(ups, s, progress);
+    fp_status rc = FILEPROC_OK;
+
+    *told = view == FPI_VIEW_OTHERS;
+    if (view == FPI_VIEW_UNKNOWN) {
+        pthread_mutex_lock(&s->lock);
+        rc = fpi_session_reread(ups, s, err);
+        pthread_mutex_unlock(&s->lock);
+    }
+    return rc;
+}
+
+static void show_progress(fp_upload *upload, const fpi_lease_progress *progress)
+{
+    upload->status = fpi_upload_status(FPI_UPLOAD_OPEN, progress->chunks);
+    upload->chunks_uploaded = progress->chunks;
+    upload->bytes_received = progress->bytes;
+    if (progress->touched_ms > upload->updated_at_ms)
+        upload->updated_at_ms = progress->touched_ms;
+}
+
 fp_status fp_upload_get(fp_uploads *ups, const char *id, fp_upload **out, fp_error *err)
 {
+    fpi_lease_progress progress = { 0 };
+    bool told = false;
     fpi_session *s;
     fp_status rc;
 
@@ -180,9 +218,13 @@ fp_status fp_upload_get(fp_uploads *ups, const char *id, fp_upload **out, fp_err
     rc = fpi_session_open(ups, id, &s, err);
     if (rc < 0)
         return rc;
-    rc = check_not_expired(ups, s, err);
+    rc = bring_up_to_date(ups, s, &told, &progress, err);
+    if (rc == FILEPROC_OK)
+        rc = check_not_expired(ups, s, err);
     if (rc == FILEPROC_OK)
         rc = fpi_session_record(ups, s, out, err);
+    if (rc == FILEPROC_OK && told)
+        show_progress(*out, &progress);
     fpi_session_release(ups, s);
     return rc;
 }

@@ -1,0 +1,293 @@
+/* Owns: which of several engines on one database and storage works on an upload, and what the others may know meanwhile.
+ * Must not know: chunks and completion. docs/internals/uploads.md tells how engines get along. */
+#include "upload/upload_lease.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "upload/upload_private.h"
+
+/* For as long as another engine is waited for; a chunk that arrives in good time has ended by then. */
+#define PATIENCE_MS 2000
+#define PAUSE_MS 20
+#define LOOKS 10
+#define NAME_SIZE (sizeof("upload:") + FPI_UUID_SIZE)
+
+typedef struct note {
+    char text[FILEPROC_LEASE_NOTE_MAX];
+} note;
+
+/* Of an upload that has ended only that is told: the row says how. */
+static size_t write_note(const fpi_session *s, note *n)
+{
+    int size = s->state == FPI_UPLOAD_OPEN
+                   ? snprintf(n->text, sizeof(n->text), "open %llu %llu %lld",
+                              (unsigned long long)s->chunks, (unsigned long long)s->bytes,
+                              (long long)s->touched_ms)
+                   : snprintf(n->text, sizeof(n->text), "ended");
+
+    return size > 0 ? (size_t)size : 0;
+}
+
+static bool read_note(const fp_lease_info *info, fpi_lease_progress *p)
+{
+    unsigned long long chunks, bytes;
+    char text[FILEPROC_LEASE_NOTE_MAX + 1];
+    long long touched;
+
+    memcpy(text, info->note, info->note_size);
+    text[info->note_size] = '\0';
+    if (sscanf(text, "open %llu %llu %lld", &chunks, &bytes, &touched) != 3)
+        return false;
+    *p = (fpi_lease_progress){ chunks, bytes, touched };
+    return true;
+}
+
+static fp_lease lease_of(const fp_uploads *ups, const fpi_session *s, char name[NAME_SIZE])
+{
+    fp_lease lease = FILEPROC_LEASE_INIT;
+
+    snprintf(name, NAME_SIZE, "upload:%s", s->id);
+    lease.name = name;
+    lease.holder = ups->holder;
+    lease.epoch = s->lease.epoch;
+    lease.ttl_ms = ups->lease_ms;
+    return lease;
+}
+
+static fp_status busy(fp_error *err, const char *why)
+{
+    fp_status rc = fp_error_setf(err, FILEPROC_ERR_BUSY, "%s", why);
+
+    if (err)
+        err->flags |= FILEPROC_ERROR_RETRYABLE;
+    return rc;
+}
+
+/* With the lock. began is when it was asked for: nobody else can have it for ttl_ms from then on. */
+static void note_granted(const fp_uploads *ups, fpi_session *s, const fp_lease *lease,
+                         int64_t began)
+{
+    s->lease.held_until_ms = began + ups->lease_ms;
+    s->lease.renew_at_ms = began + ups->lease_ms / 3;
+    s->lease.wanted = lease->wanted != 0;
+}
+
+/* ---- taking it ---- */
+
+/* Another epoch says that another engine may have worked on the upload: row and record are to be read again. Chunks of ours that
+ * are still under way began under the old one, and will be refused. */
+static fp_status take(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_error *err)
+{
+    char name[NAME_SIZE];
+    fp_lease lease = lease_of(ups, s, name);
+    int64_t began = fpi_monotonic_ms();
+    fp_status rc;
+
+    fpi_session_enter(s);
+    rc = fp_lease_acquire(ups->cache, &lease, flags, err);
+    fpi_session_leave(ups, s);
+    if (rc < 0)
+        return rc;
+    note_granted(ups, s, &lease, began);
+    if (lease.epoch != s->lease.epoch) {
+        s->lease.epoch = lease.epoch;
+        s->loaded = false;
+        s->broken = true;
+    }
+    return FILEPROC_OK;
+}
+
+static void pause_unlocked(fpi_session *s)
+{
+    pthread_mutex_unlock(&s->lock);
+    nanosleep(&(struct timespec){ 0, PAUSE_MS * 1000000L }, NULL);
+    pthread_mutex_lock(&s->lock);
+}
+
+/* Whoever waits elsewhere gets it when those who are at work here are done; nobody joins them. */
+static bool is_wanted_elsewhere(const fpi_session *s)
+{
+    return s->lease.wanted && s->lease.claims && fpi_monotonic_ms() < s->lease.held_until_ms;
+}
+
+fp_status fpi_lease_enter(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_error *err)
+{
+    int64_t until = fpi_monotonic_ms() + PATIENCE_MS;
+    fp_status rc = FILEPROC_OK;
+    fp_error e = { 0 };
+
+    if (!ups->cache)
+        return FILEPROC_OK;
+    for (;;) {
+        fpi_session_wait(s);
+        if (s->state != FPI_UPLOAD_OPEN)
+            break;
+        rc = FILEPROC_ERR_CONFLICT;
+        if (!is_wanted_elsewhere(s) || flags)
+            rc = take(ups, s, flags, &e);
+        if (rc != FILEPROC_ERR_CONFLICT)
+            break;
+        if (fpi_monotonic_ms() >= until)
+            return busy(err, "another server works on the upload");
+        pause_unlocked(s);
+    }
+    if (rc == FILEPROC_OK)
+        s->lease.claims++;
+    else if (err)
+        *err = e;
+    return rc;
+}
+
+/* ---- keeping it ---- */
+
+static fp_status lost(fp_error *err)
+{
+    return busy(err, "another server has taken the upload over; the chunk is to be sent again");
+}
+
+/* With the lock, which is let go meanwhile. Answers what the cache does. */
+static fp_status renew(fp_uploads *ups, fpi_session *s, const note *n, size_t note_size,
+                       fp_error *err)
+{
+    char name[NAME_SIZE];
+    fp_lease lease = lease_of(ups, s, name);
+    int64_t began = fpi_monotonic_ms();
+    fp_status rc;
+
+    lease.note = n ? n->text : NULL;
+    lease.note_size = note_size;
+    pthread_mutex_unlock(&s->lock);
+    rc = fp_lease_renew(ups->cache, &lease, err);
+    pthread_mutex_lock(&s->lock);
+    if (rc == FILEPROC_OK && lease.epoch == s->lease.epoch)
+        note_granted(ups, s, &lease, began);
+    return rc;
+}
+
+fp_status fpi_lease_keep(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err)
+{
+    int64_t now;
+
+    if (!ups->cache)
+        return FILEPROC_OK;
+    if (s->lease.epoch != epoch)
+        return lost(err);
+    now = fpi_monotonic_ms();
+    if (now < s->lease.renew_at_ms)
+        return FILEPROC_OK;
+    s->lease.renew_at_ms = now + ups->lease_ms / 3; /* one thread asks for all */
+    if (renew(ups, s, NULL, 0, NULL) == FILEPROC_ERR_CONFLICT)
+        return lost(err);
+    return FILEPROC_OK;
+}
+
+fp_status fpi_lease_fence(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err)
+{
+    fp_error e = { 0 };
+    fp_status rc;
+
+    if (!ups->cache)
+        return FILEPROC_OK;
+    pthread_mutex_lock(&s->lock);
+    rc = s->lease.epoch == epoch ? renew(ups, s, NULL, 0, &e) : FILEPROC_ERR_CONFLICT;
+    if (rc == FILEPROC_ERR_CONFLICT || s->lease.epoch != epoch)
+        rc = lost(err);
+    else if (rc < 0 && fpi_monotonic_ms() < s->lease.held_until_ms)
+        rc = FILEPROC_OK;
+    else if (rc < 0 && err)
+        *err = e;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+/* Not when the lease is given back at once, which tells the same; unless nothing was told under this epoch. */
+void fpi_lease_tell(fp_uploads *ups, fpi_session *s)
+{
+    size_t size;
+    note n;
+
+    if (!ups->cache || (s->lease.claims < 2 && s->lease.told == s->lease.epoch))
+        return;
+    size = write_note(s, &n);
+    s->lease.told = s->lease.epoch;
+    (void)renew(ups, s, &n, size, NULL);
+}
+
+/* ---- giving it back ---- */
+
+void fpi_lease_leave(fp_uploads *ups, fpi_session *s)
+{
+    char name[NAME_SIZE];
+    fp_error e = { 0 };
+    fp_lease lease;
+    note n;
+
+    if (!ups->cache)
+        return;
+    s->lease.claims--;
+    if (s->lease.claims == 0)
+        fpi_session_wait(s);
+    if (s->lease.claims || !s->lease.held_until_ms)
+        return;
+    s->lease.held_until_ms = 0;
+    s->lease.wanted = false;
+    lease = lease_of(ups, s, name);
+    if (!s->broken && s->loaded) { /* else we don't know */
+        lease.note_size = write_note(s, &n);
+        lease.note = n.text;
+        s->lease.told = s->lease.epoch;
+    }
+    fpi_session_enter(s);
+    if (fp_lease_release(ups->cache, &lease, &e) < 0) /* it ends by itself */
+        fpi_log(ups->ctx, FILEPROC_LOG_DEBUG, "upload", "%s: %s", s->id, e.message);
+    fpi_session_leave(ups, s);
+}
+
+/* ---- looking ---- */
+
+/* What the holder told counts while he holds the lease and when he gave it back in order; when it ended by itself he may have died
+ * after a chunk and before he told of it. */
+static bool is_told(const fp_lease_info *info)
+{
+    return info->epoch && (info->left_ms > 0 || info->released);
+}
+
+/* Who has just taken a lease reads first, and then tells. */
+static fp_status look(const fp_uploads *ups, const char *name, fp_lease_info *info)
+{
+    fp_status rc = fp_lease_look(ups->cache, name, info, NULL);
+
+    for (int i = 0; rc == FILEPROC_OK && i < LOOKS && info->left_ms > 0 && info->note_size == 0;
+         i++) {
+        nanosleep(&(struct timespec){ 0, PAUSE_MS * 1000000L }, NULL);
+        rc = fp_lease_look(ups->cache, name, info, NULL);
+    }
+    return rc;
+}
+
+fpi_lease_view fpi_lease_look(fp_uploads *ups, fpi_session *s, fpi_lease_progress *progress)
+{
+    fp_lease_info info = FILEPROC_LEASE_INFO_INIT;
+    char name[NAME_SIZE];
+    bool ours;
+
+    if (!ups->cache)
+        return FPI_VIEW_OURS;
+    pthread_mutex_lock(&s->lock);
+    ours = s->state != FPI_UPLOAD_OPEN || (s->lease.claims && s->loaded && !s->broken);
+    pthread_mutex_unlock(&s->lock);
+    if (ours)
+        return FPI_VIEW_OURS;
+    snprintf(name, sizeof(name), "upload:%s", s->id);
+    if (look(ups, name, &info) < 0)
+        return FPI_VIEW_UNKNOWN;
+    pthread_mutex_lock(&s->lock);
+    ours = info.epoch && info.epoch == s->lease.epoch && s->loaded && !s->broken &&
+           strcmp(info.holder, ups->holder) == 0;
+    pthread_mutex_unlock(&s->lock);
+    if (ours)
+        return FPI_VIEW_OURS;
+    return is_told(&info) && read_note(&info, progress) ? FPI_VIEW_OTHERS : FPI_VIEW_UNKNOWN;
+}

@@ -1,0 +1,608 @@
+/* Owns: the promises of several upload engines on one database and storage: one at a time works on an upload, nothing is lost
+ * between them, and what becomes of it while the cache is away or forgets.
+ * Must not know: which cache it is. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cache/cache_private.h"
+#include "fault.h"
+#include "runner.h"
+#include "storage_contract.h"
+#include "upload_world.h"
+
+#define LEASE_MS 400u
+
+/* ---- a cache that can go away and forget ---- */
+
+static struct {
+    pthread_mutex_t lock;
+    fp_context *ctx;
+    void *inner; /* the driver mem's */
+    bool away;
+    int acquired, renewed;
+} cache = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static fp_status cache_gate(fp_error *err)
+{
+    if (!cache.away)
+        return FILEPROC_OK;
+    return fp_error_setf(err, FILEPROC_ERR_BUSY, "the test took the cache away");
+}
+
+static fp_status open_inner(fp_context *ctx, fp_error *err)
+{
+    fp_cache_options o = FILEPROC_CACHE_OPTIONS_INIT;
+
+    o.max_bytes = 1u << 20;
+    return fpi_cache_mem_driver.open(ctx, "mem:", &o, &cache.inner, err);
+}
+
+static fp_status gated_open(fp_context *ctx, const char *uri, const fp_cache_options *opts,
+                            void **self, fp_error *err)
+{
+    fp_status rc = open_inner(ctx, err);
+
+    (void)uri;
+    (void)opts;
+    cache.ctx = ctx;
+    cache.away = false;
+    cache.acquired = cache.renewed = 0;
+    if (rc == FILEPROC_OK)
+        *self = &cache;
+    return rc;
+}
+
+static void gated_close(void *self)
+{
+    (void)self;
+    fpi_cache_mem_driver.close(cache.inner);
+}
+
+/* Everything but the call itself is the driver's. */
+#define GATED(count, call)                                                                         \
+    fp_status rc;                                                                                  \
+    (void)self;                                                                                    \
+    pthread_mutex_lock(&cache.lock);                                                               \
+    rc = cache_gate(err);                                                                          \
+    count;                                                                                         \
+    if (rc == FILEPROC_OK)                                                                         \
+        rc = fpi_cache_mem_driver.call;                                                            \
+    pthread_mutex_unlock(&cache.lock);                                                             \
+    return rc
+
+static fp_status gated_acquire(void *self, fp_lease *lease, uint32_t flags, fp_error *err)
+{
+    GATED(cache.acquired++, lease_acquire(cache.inner, lease, flags, err));
+}
+
+static fp_status gated_renew(void *self, fp_lease *lease, uint32_t flags, fp_error *err)
+{
+    GATED(cache.renewed++, lease_renew(cache.inner, lease, flags, err));
+}
+
+static fp_status gated_release(void *self, const fp_lease *lease, uint32_t flags, fp_error *err)
+{
+    GATED((void)0, lease_release(cache.inner, lease, flags, err));
+}
+
+static fp_status gated_look(void *self, const char *name, fp_lease_info *info, uint32_t flags,
+                            fp_error *err)
+{
+    GATED((void)0, lease_look(cache.inner, name, info, flags, err));
+}
+
+static void cache_set_away(bool away)
+{
+    pthread_mutex_lock(&cache.lock);
+    cache.away = away;
+    pthread_mutex_unlock(&cache.lock);
+}
+
+static void cache_flush(void)
+{
+    fp_error err = { 0 };
+
+    pthread_mutex_lock(&cache.lock);
+    fpi_cache_mem_driver.close(cache.inner);
+    ck_status(open_inner(cache.ctx, &err), FILEPROC_OK, &err);
+    pthread_mutex_unlock(&cache.lock);
+}
+
+/* ---- two engines ---- */
+
+static fp_context *cache_ctx;
+static fp_cache *shared;
+static upload_world a, b;
+
+static const fp_cache_driver *gated_driver(void)
+{
+    static fp_cache_driver driver;
+
+    driver = fpi_cache_mem_driver;
+    driver.scheme = "gated";
+    driver.open = gated_open;
+    driver.close = gated_close;
+    driver.lease_acquire = gated_acquire;
+    driver.lease_renew = gated_renew;
+    driver.lease_release = gated_release;
+    driver.lease_look = gated_look;
+    return &driver;
+}
+
+static void open_cache(const fp_allocator *allocator)
+{
+    fp_context_options o = FILEPROC_CONTEXT_OPTIONS_INIT;
+    fp_error err = { 0 };
+
+    o.allocator = allocator;
+    ck_status(fp_context_new(&o, &cache_ctx, &err), FILEPROC_OK, &err);
+    ck_status(fp_context_add_cache_driver(cache_ctx, gated_driver(), &err), FILEPROC_OK, &err);
+    ck_status(fp_cache_open(cache_ctx, "gated:", NULL, &shared, &err), FILEPROC_OK, &err);
+}
+
+static void close_cache(void)
+{
+    fp_cache_free(shared);
+    fp_context_free(cache_ctx);
+}
+
+/* b is a as another process sees it: all is shared but the engine. */
+static void open_two(bool on_disk)
+{
+    fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
+    fp_error err = { 0 };
+
+    open_cache(NULL);
+    o.cache = shared;
+    o.lease_ms = LEASE_MS;
+    upload_world_open(&a, on_disk, &o);
+    memcpy(&b, &a, sizeof(b));
+    o = a.options;
+    o.database = a.db;
+    o.storage = a.st;
+    o.catalog = a.cat;
+    ck_status(fp_uploads_open(a.ctx, &o, &b.ups, &err), FILEPROC_OK, &err);
+}
+
+static void close_two(void)
+{
+    fp_uploads_free(b.ups);
+    upload_world_close(&a);
+    close_cache();
+}
+
+#define BOTH_STORES(i) for (int i = 0; i < 2 && (open_two(i), 1); close_two(), i++)
+
+static void pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
+}
+
+static int64_t now_ms(void)
+{
+    return fpi_monotonic_ms();
+}
+
+static void must_be_busy(fp_status rc, const fp_error *err)
+{
+    ck_status(rc, FILEPROC_ERR_BUSY, err);
+    ck_assert_uint_ne(err->flags & FILEPROC_ERROR_RETRYABLE, 0);
+}
+
+static void ck_object(const fp_upload *u, unsigned seed)
+{
+    char key[64];
+
+    upload_object_key(u, key);
+    ck_assert(object_is(a.st, key, seed, u->size));
+}
+
+START_TEST(upload_may_alternate_between_engines)
+{
+    BOTH_STORES(i)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_upload *u, *again;
+
+        must_create(&a, 9500, id);
+        ck_upload(&b, id, "initiated", 0);
+        for (uint64_t chunk = 0; chunk < 10; chunk++) {
+            upload_world *w = chunk % 2 ? &a : &b;
+
+            must_chunk(w, id, chunk, 1);
+            ck_upload(&a, id, "uploading", chunk + 1);
+            ck_upload(&b, id, "uploading", chunk + 1);
+        }
+        must_chunk(&a, id, 2, 1); /* b's */
+        u = must_complete(&b, id);
+        ck_assert_ptr_nonnull(u->sha256); /* each went on where the other had stopped */
+        ck_object(u, 1);
+        again = must_complete(&a, id);
+        ck_assert_str_eq(again->file_id, u->file_id);
+        ck_upload(&a, id, "completed", 10);
+        fp_upload_free(u);
+        fp_upload_free(again);
+    }
+}
+END_TEST
+
+START_TEST(chunk_with_other_bytes_is_found_at_the_other_engine)
+{
+    BOTH_STORES(i)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+
+        must_create(&a, 2000, id);
+        must_chunk(&a, id, 0, 1);
+        must_chunk(&b, id, 1, 1);
+        ck_status(try_chunk(&b, id, 0, 2, &err), FILEPROC_ERR_CONFLICT, &err);
+        ck_assert_str_eq(fp_error_reason(&err), "chunk_conflict");
+        must_chunk(&b, id, 0, 1);
+    }
+}
+END_TEST
+
+START_TEST(one_engine_stays_the_holder_and_reads_nothing_again)
+{
+    char id[FPI_UUID_SIZE];
+    int renewed;
+
+    open_two(false);
+    must_create(&a, 100000, id);
+    must_chunk(&a, id, 0, 1);
+    renewed = cache.renewed;
+    for (uint64_t chunk = 1; chunk < 100; chunk++)
+        must_chunk(&a, id, chunk, 1);
+    /* For each chunk one to begin, one to commit. */
+    ck_assert_int_eq(cache.acquired, 100);
+    ck_assert_int_eq(cache.renewed - renewed, 99);
+    fp_upload_free(must_complete(&a, id));
+    close_two();
+}
+END_TEST
+
+START_TEST(engine_waits_for_one_that_is_at_work)
+{
+    char id[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+    int64_t began;
+    fp_chunk *c;
+
+    open_two(true);
+    must_create(&a, 2000, id);
+    c = must_begin(&a, id, 0);
+    for (int i = 0; i < 4; i++) { /* it gets bytes now and then: longer than any lease */
+        ck_status(fp_chunk_write(c, "x", 1, &err), FILEPROC_OK, &err);
+        pause_ms(LEASE_MS / 2);
+    }
+    ck_status(fp_chunk_write(c, "x", 1, &err), FILEPROC_OK, &err);
+    fp_chunk_free(c);
+    began = now_ms();
+    must_chunk(&b, id, 0, 1);
+    ck_assert_int_lt(now_ms() - began, LEASE_MS);
+    must_chunk(&a, id, 1, 1);
+    fp_upload_free(must_complete(&a, id));
+    close_two();
+}
+END_TEST
+
+typedef struct slow_writer {
+    const char *id;
+    volatile bool stop;
+} slow_writer;
+
+static void *write_slowly(void *arg)
+{
+    slow_writer *s = arg;
+    fp_chunk *c = must_begin(&a, s->id, 0);
+    fp_error err = { 0 };
+
+    while (!s->stop) {
+        ck_status(fp_chunk_write(c, "x", 1, &err), FILEPROC_OK, &err);
+        pause_ms(20);
+    }
+    fp_chunk_free(c);
+    return NULL;
+}
+
+START_TEST(engine_that_stays_at_work_makes_others_busy)
+{
+    char id[FPI_UUID_SIZE];
+    slow_writer s = { id, false };
+    fp_error err = { 0 };
+    pthread_t thread;
+    int64_t began;
+
+    open_two(false);
+    must_create(&a, 2000, id);
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_slowly, &s), 0);
+    pause_ms(100);
+    began = now_ms();
+    must_be_busy(try_chunk(&b, id, 1, 1, &err), &err);
+    ck_assert_int_ge(now_ms() - began, 1900);
+    ck_assert_int_lt(now_ms() - began, 4000);
+    ck_upload(&b, id, "initiated", 0); /* looking needs no lease */
+    s.stop = true;
+    pthread_join(thread, NULL);
+    must_chunk(&b, id, 1, 1);
+    close_two();
+}
+END_TEST
+
+START_TEST(silent_writer_loses_the_upload_and_writes_no_more)
+{
+    BOTH_STORES(i)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fp_chunk *dead;
+        fp_upload *u;
+
+        must_create(&a, 2000, id);
+        dead = must_begin(&a, id, 0);
+        ck_status(fp_chunk_write(dead, "half", 4, &err), FILEPROC_OK, &err);
+        must_chunk(&b, id, 0, 1); /* once the lease has run out */
+        must_be_busy(fp_chunk_write(dead, "more", 4, &err), &err);
+        fp_chunk_free(dead);
+        must_chunk(&a, id, 1, 1);
+        u = must_complete(&b, id);
+        ck_object(u, 1);
+        fp_upload_free(u);
+    }
+}
+END_TEST
+
+START_TEST(commit_under_a_lost_lease_is_refused)
+{
+    BOTH_STORES(i)
+    {
+        static unsigned char bytes[1000];
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fp_chunk *late;
+
+        must_create(&a, 2000, id);
+        late = must_begin(&a, id, 0);
+        content_fill(9, 0, bytes, sizeof(bytes));
+        ck_status(fp_chunk_write(late, bytes, sizeof(bytes), &err), FILEPROC_OK, &err);
+        pause_ms(LEASE_MS + 50);
+        must_chunk(&b, id, 1, 1);
+        must_be_busy(fp_chunk_commit(late, NULL, &err), &err);
+        fp_chunk_free(late);
+        ck_upload(&a, id, "uploading", 1);
+        ck_upload(&b, id, "uploading", 1);
+        must_chunk(&a, id, 0, 1);
+        ck_upload(&b, id, "uploading", 2);
+    }
+}
+END_TEST
+
+typedef struct sender {
+    upload_world *w;
+    const char *id;
+    uint64_t first, chunks;
+} sender;
+
+/* Every second chunk, again and again until it is taken, as a client does that is told to come back. */
+static void *send_many(void *arg)
+{
+    const sender *s = arg;
+
+    for (uint64_t chunk = s->first; chunk < s->chunks; chunk += 4) {
+        fp_error err = { 0 };
+        fp_status rc = FILEPROC_ERR_BUSY;
+
+        for (int i = 0; rc == FILEPROC_ERR_BUSY && i < 20; i++)
+            rc = try_chunk(s->w, s->id, chunk, 1, &err);
+        ck_status(rc, FILEPROC_OK, &err);
+    }
+    return NULL;
+}
+
+START_TEST(chunks_side_by_side_at_two_engines_all_arrive)
+{
+    BOTH_STORES(i)
+    {
+        char id[FPI_UUID_SIZE];
+        pthread_t threads[4];
+        sender senders[4];
+        fp_upload *u;
+
+        must_create(&a, 40000, id);
+        for (int n = 0; n < 4; n++) {
+            senders[n] = (sender){ n % 2 ? &a : &b, id, (uint64_t)n, 40 };
+            ck_assert_int_eq(pthread_create(&threads[n], NULL, send_many, &senders[n]), 0);
+        }
+        for (int n = 0; n < 4; n++)
+            pthread_join(threads[n], NULL);
+        ck_upload(&a, id, "uploading", 40);
+        ck_upload(&b, id, "uploading", 40);
+        u = must_complete(&a, id);
+        ck_object(u, 1);
+        fp_upload_free(u);
+        ck_upload(&b, id, "completed", 40);
+    }
+}
+END_TEST
+
+START_TEST(cancelling_takes_over_at_once)
+{
+    BOTH_STORES(i)
+    {
+        static unsigned char bytes[1000];
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fp_chunk *c;
+
+        must_create(&a, 2000, id);
+        must_chunk(&a, id, 0, 1);
+        c = must_begin(&a, id, 1);
+        ck_status(fp_chunk_write(c, bytes, sizeof(bytes), &err), FILEPROC_OK, &err);
+        ck_status(fp_upload_cancel(b.ups, id, &err), FILEPROC_OK, &err);
+        must_be_busy(fp_chunk_commit(c, NULL, &err), &err);
+        fp_chunk_free(c);
+        ck_status(try_chunk(&a, id, 1, 1, &err), FILEPROC_ERR_CONFLICT, &err);
+        ck_assert_str_eq(fp_error_reason(&err), "upload_cancelled");
+        ck_upload(&a, id, "cancelled", 0);
+        ck_status(fp_upload_cancel(a.ups, id, &err), FILEPROC_OK, &err);
+    }
+}
+END_TEST
+
+START_TEST(cache_that_is_away_stops_writing_and_not_reading)
+{
+    BOTH_STORES(i)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_upload *u = NULL;
+        fp_error err = { 0 };
+
+        must_create(&a, 3000, id);
+        must_chunk(&a, id, 0, 1);
+        must_chunk(&b, id, 1, 1);
+        cache_set_away(true);
+        ck_status(try_chunk(&a, id, 2, 1, &err), FILEPROC_ERR_BUSY, &err);
+        ck_status(fp_upload_complete(a.ups, id, &u, &err), FILEPROC_ERR_BUSY, &err);
+        ck_status(fp_upload_cancel(a.ups, id, &err), FILEPROC_ERR_BUSY, &err);
+        ck_upload(&a, id, "uploading", 2);
+        ck_upload(&b, id, "uploading", 2);
+        cache_set_away(false);
+        must_chunk(&a, id, 2, 1);
+        fp_upload_free(must_complete(&b, id));
+        cache_set_away(true);
+        ck_upload(&a, id, "completed", 3);
+        ck_status(fp_upload_complete(b.ups, id, &u, &err), FILEPROC_OK, &err);
+        fp_upload_free(u);
+    }
+}
+END_TEST
+
+START_TEST(chunk_under_way_may_end_while_the_cache_is_away)
+{
+    static unsigned char bytes[1000];
+    char id[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+    fp_chunk *c;
+
+    open_two(true);
+    must_create(&a, 2000, id);
+    content_fill(1, 0, bytes, sizeof(bytes));
+    c = must_begin(&a, id, 0);
+    cache_set_away(true);
+    ck_status(fp_chunk_write(c, bytes, sizeof(bytes), &err), FILEPROC_OK, &err);
+    ck_status(fp_chunk_commit(c, NULL, &err), FILEPROC_OK, &err); /* it was promised for longer */
+    fp_chunk_free(c);
+    ck_upload(&b, id, "uploading", 1);
+    cache_set_away(false);
+    pause_ms(LEASE_MS + 50); /* so long the cache says what it was told last */
+    ck_upload(&b, id, "uploading", 1);
+    c = must_begin(&a, id, 1);
+    ck_status(fp_chunk_write(c, bytes, sizeof(bytes), &err), FILEPROC_OK, &err);
+    cache_set_away(true);
+    pause_ms(LEASE_MS + 50);
+    ck_status(fp_chunk_commit(c, NULL, &err), FILEPROC_ERR_BUSY, &err); /* too long */
+    fp_chunk_free(c);
+    cache_set_away(false);
+    close_two();
+}
+END_TEST
+
+START_TEST(cache_that_forgets_loses_nothing)
+{
+    BOTH_STORES(i)
+    {
+        static unsigned char bytes[1000];
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fp_chunk *c;
+        fp_upload *u;
+
+        must_create(&a, 4000, id);
+        must_chunk(&a, id, 0, 1);
+        cache_flush();
+        ck_upload(&b, id, "uploading", 1);
+        must_chunk(&b, id, 1, 1);
+        cache_flush();
+        must_chunk(&a, id, 2, 1);
+        c = must_begin(&a, id, 3);
+        content_fill(1, 3000, bytes, sizeof(bytes));
+        ck_status(fp_chunk_write(c, bytes, sizeof(bytes), &err), FILEPROC_OK, &err);
+        cache_flush();
+        must_be_busy(fp_chunk_commit(c, NULL, &err), &err); /* another could have begun since */
+        fp_chunk_free(c);
+        must_chunk(&b, id, 3, 1);
+        cache_flush();
+        u = must_complete(&a, id);
+        ck_object(u, 1);
+        fp_upload_free(u);
+    }
+}
+END_TEST
+
+START_TEST(upload_that_expired_is_gone_for_all)
+{
+    BOTH_STORES(i)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+
+        must_create(&a, 2000, id);
+        must_chunk(&a, id, 0, 1);
+        must_chunk(&b, id, 1, 1);
+        atomic_fetch_add(&a.now_ms, 3600001);
+        ck_status(fp_uploads_reap(b.ups, 0, NULL, &err), FILEPROC_OK, &err);
+        ck_status(fp_uploads_reap(a.ups, 0, NULL, &err), FILEPROC_OK, &err);
+        ck_upload(&a, id, "upload_expired", 0);
+        ck_upload(&b, id, "upload_expired", 0);
+        ck_status(try_chunk(&a, id, 0, 1, &err), FILEPROC_ERR_NOTFOUND, &err);
+    }
+}
+END_TEST
+
+START_TEST(engines_survive_every_allocation_failure)
+{
+    fault f;
+
+    FAULT_LOOP(&f)
+    {
+        fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
+        char id[FPI_UUID_SIZE];
+        fp_upload *u = NULL;
+        fp_error err = { 0 };
+        fp_status rc;
+
+        fault_disarm(&f);
+        open_cache(&f.allocator);
+        o.cache = shared;
+        upload_world_open_with(&a, false, &o, &f.allocator);
+        must_create(&a, 2000, id);
+        must_chunk(&a, id, 0, 1);
+        cache_flush(); /* so that all is to be read again */
+        fault_arm(&f);
+        rc = fp_upload_get(a.ups, id, &u, &err);
+        if (rc == FILEPROC_OK)
+            rc = try_chunk(&a, id, 1, 1, &err);
+        fault_judge(&f, rc, &err);
+        fp_upload_free(u);
+        must_chunk(&a, id, 0, 1);
+        must_chunk(&a, id, 1, 1);
+        fp_upload_free(must_complete(&a, id));
+        upload_world_close(&a);
+        close_cache();
+    }
+}
+END_TEST
+
+RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
+          chunk_with_other_bytes_is_found_at_the_other_engine,
+          one_engine_stays_the_holder_and_reads_nothing_again, engine_waits_for_one_that_is_at_work,
+          engine_that_stays_at_work_makes_others_busy,
+          silent_writer_loses_the_upload_and_writes_no_more, commit_under_a_lost_lease_is_refused,
+          chunks_side_by_side_at_two_engines_all_arrive, cancelling_takes_over_at_once,
+          cache_that_is_away_stops_writing_and_not_reading,
+          chunk_under_way_may_end_while_the_cache_is_away, cache_that_forgets_loses_nothing,
+          upload_that_expired_is_gone_for_all, engines_survive_every_allocation_failure)
