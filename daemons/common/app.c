@@ -38,6 +38,8 @@ static void on_progress(void *user_data, const fp_upload *upload)
     fpd_app *app = user_data;
 
     fpd_hub_publish(app->hub, upload);
+    if (app->bridge)
+        fpd_progress_bridge_tell(app->bridge, upload);
     if (strcmp(upload->status, "completed") == 0) {
         fpd_count_upload(app, FPD_UPLOAD_COMPLETED);
         fpd_metric_observe(app->upload_duration, NULL,
@@ -287,6 +289,14 @@ static fp_status open_jobs(fpd_app *app, fp_error *err)
     return fp_jobs_open(app->ctx, &o, &app->jobs, err);
 }
 
+static fp_status open_cache(fpd_app *app, fp_error *err)
+{
+    const char *server = text_or_null(app, "REDIS_URL");
+
+    app->has_redis = server != NULL;
+    return fp_cache_open(app->ctx, server ? server : "mem:", NULL, &app->cache, err);
+}
+
 static fp_status open_uploads(fpd_app *app, fp_error *err)
 {
     fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
@@ -303,15 +313,32 @@ static fp_status open_uploads(fpd_app *app, fp_error *err)
     o.tombstone_ms = fp_config_int(app->config, "FILEPROC_TOMBSTONE");
     o.on_progress = on_progress;
     o.user_data = app;
+    o.cache = app->has_redis ? app->cache : NULL;
     return fp_uploads_open(app->ctx, &o, &app->uploads, err);
+}
+
+static fp_status open_bridge(fpd_app *app, fp_error *err)
+{
+    const fpd_progress_bridge_options o = {
+        .cache = app->cache,
+        .uploads = app->uploads,
+        .hub = app->hub,
+        .metrics = app->metrics,
+        .max_watchers = (size_t)number(app, "FILEPROC_MAX_WATCHERS"),
+    };
+
+    if (!app->has_redis)
+        return FILEPROC_OK;
+    app->bridge = fpd_progress_bridge_start(&o, err);
+    return app->bridge ? FILEPROC_OK : err->code;
 }
 
 fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, const char *service,
                        fp_error *err)
 {
     static fp_status (*const steps[])(fpd_app *, fp_error *) = {
-        add_metrics, open_folder,    open_storage, open_database,
-        open_queue,  open_pipelines, open_jobs,    open_uploads,
+        add_metrics,    open_folder, open_storage, open_database, open_queue,
+        open_pipelines, open_jobs,   open_cache,   open_uploads,  open_bridge,
     };
 
     memset(app, 0, sizeof(*app));
@@ -333,7 +360,9 @@ fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, c
 
 void fpd_app_close(fpd_app *app)
 {
+    fpd_progress_bridge_stop(app->bridge);
     fp_uploads_free(app->uploads);
+    fp_cache_free(app->cache);
     fp_jobs_free(app->jobs);
     fp_pipelines_free(app->pipelines);
     fp_catalog_free(app->catalog);

@@ -5,12 +5,14 @@
 
 #include <stdbool.h>
 
+#include <fileproc/cache.h>
 #include <fileproc/config.h>
 #include <fileproc/upload.h>
 #include <fileproc/version.h>
 
 #include "hub.h"
 #include "metrics.h"
+#include "progress_bridge.h"
 #include "text.h"
 
 /** Everything that routes and threads work with. The handles are shared; read-only once open. */
@@ -25,7 +27,10 @@ typedef struct fpd_app {
     fp_catalog *catalog;
     fp_pipelines *pipelines;
     fp_jobs *jobs;
+    fp_cache *cache;
+    bool has_redis; /* the cache is one that all daemons share */
     fp_uploads *uploads;
+    fpd_progress_bridge *bridge; /* NULL: there is no other daemon */
     fpd_metrics *metrics;
     fpd_hub *hub;
     fpd_text data; /* absolute path of the data folder */

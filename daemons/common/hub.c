@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ID_SIZE 64u
+#define ID_SIZE FPD_HUB_ID_SIZE
 #define MESSAGE_SIZE 512u
 #define BUCKETS 256u
 #define SENDER_STACK (128u * 1024u)
@@ -36,6 +36,8 @@ struct fpd_hub {
     atomic_size_t active; /* the same as count, for a look without the lock */
     bool closed;
     fpd_metric *watchers;
+    void (*changed)(void *self, const char *upload_id, bool watched); /* NULL = nobody asks */
+    void *changed_self;
 };
 
 fpd_hub *fpd_hub_new(size_t max_watchers, fpd_metrics *metrics)
@@ -81,6 +83,22 @@ static void count_watchers(fpd_hub *hub)
     fpd_metric_set(hub->watchers, NULL, (int64_t)hub->count);
 }
 
+/* With the lock. */
+static bool is_watched(fpd_hub *hub, const char *id)
+{
+    const fpd_watcher *w = *bucket_of(hub, id);
+
+    while (w && strcmp(w->upload_id, id) != 0)
+        w = w->next;
+    return w != NULL;
+}
+
+static void tell_interest(const fpd_hub *hub, const char *id, bool watched)
+{
+    if (hub->changed)
+        hub->changed(hub->changed_self, id, watched);
+}
+
 static bool take_place(fpd_hub *hub, fpd_watcher *w)
 {
     fpd_watcher **bucket = bucket_of(hub, w->upload_id);
@@ -89,10 +107,14 @@ static bool take_place(fpd_hub *hub, fpd_watcher *w)
     pthread_mutex_lock(&hub->lock);
     free_place = !hub->closed && hub->count < hub->limit;
     if (free_place) {
+        bool first = !is_watched(hub, w->upload_id);
+
         w->next = *bucket;
         *bucket = w;
         hub->count++;
         count_watchers(hub);
+        if (first)
+            tell_interest(hub, w->upload_id, true);
     }
     pthread_mutex_unlock(&hub->lock);
     return free_place;
@@ -109,6 +131,8 @@ static void leave_place(fpd_watcher *w)
         *p = w->next;
         w->hub->count--;
         count_watchers(w->hub);
+        if (!is_watched(w->hub, w->upload_id))
+            tell_interest(w->hub, w->upload_id, false);
     }
     pthread_mutex_unlock(&w->hub->lock);
 }
@@ -242,6 +266,28 @@ void fpd_hub_publish(fpd_hub *hub, const fp_upload *upload)
         if (strcmp(w->upload_id, upload->id) == 0)
             hand_over(w, upload, false);
     pthread_mutex_unlock(&hub->lock);
+}
+
+void fpd_hub_set_interest(fpd_hub *hub,
+                          void (*changed)(void *self, const char *upload_id, bool watched),
+                          void *self)
+{
+    pthread_mutex_lock(&hub->lock);
+    hub->changed = changed;
+    hub->changed_self = self;
+    pthread_mutex_unlock(&hub->lock);
+}
+
+size_t fpd_hub_watched(fpd_hub *hub, char (*ids)[FPD_HUB_ID_SIZE], size_t most)
+{
+    size_t count = 0;
+
+    pthread_mutex_lock(&hub->lock);
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (const fpd_watcher *w = hub->buckets[i]; w && count < most; w = w->next)
+            memcpy(ids[count++], w->upload_id, FPD_HUB_ID_SIZE);
+    pthread_mutex_unlock(&hub->lock);
+    return count;
 }
 
 void fpd_hub_close(fpd_hub *hub)

@@ -16,6 +16,9 @@ typedef struct fpd_hub fpd_hub;
  *  state instead of every state. */
 typedef struct fpd_watcher fpd_watcher;
 
+/** The longest id of an upload, with the NUL. */
+#define FPD_HUB_ID_SIZE 64u
+
 /** NULL when out of memory. metrics is borrowed. */
 fpd_hub *fpd_hub_new(size_t max_watchers, fpd_metrics *metrics);
 /** No watcher may be left. */
@@ -34,6 +37,15 @@ void fpd_watcher_free(fpd_watcher *w);
 
 /** Tells the watchers of this upload; never blocks on them. */
 void fpd_hub_publish(fpd_hub *hub, const fp_upload *upload);
+
+/** Told when an upload gets its first watcher, and when its last one leaves; under a lock of the hub's, so it must not wait. NULL: nobody
+ *  wants to know. Only while there are no watchers. */
+void fpd_hub_set_interest(fpd_hub *hub,
+                          void (*changed)(void *self, const char *upload_id, bool watched),
+                          void *self);
+
+/** Copies the ids of what is watched, `most` at the most, and answers how many; one may come more than once. */
+size_t fpd_hub_watched(fpd_hub *hub, char (*ids)[FPD_HUB_ID_SIZE], size_t most);
 
 /** Drops all watchers and lets no new one in: the server stops. */
 void fpd_hub_close(fpd_hub *hub);

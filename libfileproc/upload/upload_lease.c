@@ -65,6 +65,20 @@ static fp_status busy(fp_error *err, const char *why)
     return rc;
 }
 
+/* Whatever is wrong with the cache is no fault of who uploads, and may be put right. */
+static fp_status away(fp_status rc, const fp_error *e, fp_error *err)
+{
+    if (rc != FILEPROC_ERR_NOMEM)
+        rc = FILEPROC_ERR_BUSY;
+    if (err) {
+        *err = *e;
+        err->code = rc;
+        if (rc == FILEPROC_ERR_BUSY)
+            err->flags |= FILEPROC_ERROR_RETRYABLE;
+    }
+    return rc;
+}
+
 /* With the lock. began is when it was asked for: nobody else can have it for ttl_ms from then on. */
 static void note_granted(const fp_uploads *ups, fpi_session *s, const fp_lease *lease,
                          int64_t began)
@@ -133,11 +147,10 @@ fp_status fpi_lease_enter(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_er
             return busy(err, "another server works on the upload");
         pause_unlocked(s);
     }
-    if (rc == FILEPROC_OK)
-        s->lease.claims++;
-    else if (err)
-        *err = e;
-    return rc;
+    if (rc < 0)
+        return away(rc, &e, err);
+    s->lease.claims++;
+    return FILEPROC_OK;
 }
 
 /* ---- keeping it ---- */
@@ -196,8 +209,8 @@ fp_status fpi_lease_fence(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_er
         rc = lost(err);
     else if (rc < 0 && fpi_monotonic_ms() < s->lease.held_until_ms)
         rc = FILEPROC_OK;
-    else if (rc < 0 && err)
-        *err = e;
+    else if (rc < 0)
+        rc = away(rc, &e, err);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }

@@ -1,0 +1,334 @@
+/* Owns: progress of uploads between daemons: what happens here is told through the cache, and what others tell comes to the hub.
+ * Must not know: WebSockets, Redis.
+ *
+ * An uploader only puts its latest state into a list. What the cache does not take stays there, the latest state of each upload;
+ * when there are too many the oldest is dropped. A watcher that missed something is told the truth when the channel is heard
+ * again, and every now and then in any case: a daemon may die between a commit and the telling. */
+#include "progress_bridge.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+
+#define CHANNEL "progress."
+#define ID_SIZE FPD_HUB_ID_SIZE
+#define WAITING_MAX 256u
+#define RECEIVE_MS 500u
+#define RETRY_NS INT64_C(200000000)
+#define LOOK_EVERY_MS INT64_C(30000)
+
+typedef struct state {
+    char id[ID_SIZE];
+    char status[16];
+    uint64_t chunks, total;
+} state;
+
+struct fpd_progress_bridge {
+    fpd_progress_bridge_options o;
+    char origin[17]; /* by which a daemon knows its own messages */
+    fp_subscription *sub;
+    fpd_metric *sent, *dropped;
+    char (*watched)[ID_SIZE]; /* max_watchers; the listener's */
+    pthread_t teller, listener;
+    bool telling, listening; /* the threads run */
+    pthread_mutex_t lock;    /* guards what follows */
+    pthread_cond_t news;
+    state waiting[WAITING_MAX]; /* a ring; one entry per upload */
+    size_t first, count;
+    bool stopping;
+};
+
+/* ---- telling ---- */
+
+static state *entry(fpd_progress_bridge *b, size_t i)
+{
+    return &b->waiting[(b->first + i) % WAITING_MAX];
+}
+
+static state *find(fpd_progress_bridge *b, const char *id)
+{
+    for (size_t i = 0; i < b->count; i++)
+        if (strcmp(entry(b, i)->id, id) == 0)
+            return entry(b, i);
+    return NULL;
+}
+
+/* With the lock. */
+static state *take_entry(fpd_progress_bridge *b)
+{
+    if (b->count == WAITING_MAX) {
+        b->first = (b->first + 1) % WAITING_MAX;
+        b->count--;
+        fpd_metric_count(b->dropped, NULL, 1);
+    }
+    return entry(b, b->count++);
+}
+
+static bool is_open(const char *status)
+{
+    return strcmp(status, "initiated") == 0 || strcmp(status, "uploading") == 0;
+}
+
+void fpd_progress_bridge_tell(fpd_progress_bridge *b, const fp_upload *upload)
+{
+    state s = { .chunks = upload->chunks_uploaded, .total = upload->total_chunks };
+    state *e;
+
+    if (strlen(upload->id) >= sizeof(s.id) || strlen(upload->status) >= sizeof(s.status))
+        return;
+    memcpy(s.id, upload->id, strlen(upload->id) + 1);
+    memcpy(s.status, upload->status, strlen(upload->status) + 1);
+    pthread_mutex_lock(&b->lock);
+    e = find(b, s.id);
+    if (!e)
+        *take_entry(b) = s;
+    else if (is_open(e->status) && (s.chunks >= e->chunks || !is_open(s.status)))
+        *e = s; /* two uploaders may tell in the other order than they stored */
+    pthread_cond_signal(&b->news);
+    pthread_mutex_unlock(&b->lock);
+}
+
+/* With the lock: the first entry, or false when it is time to end. */
+static bool wait_for_entry(fpd_progress_bridge *b, state *s)
+{
+    while (b->count == 0 && !b->stopping)
+        pthread_cond_wait(&b->news, &b->lock);
+    if (b->count == 0)
+        return false;
+    *s = *entry(b, 0);
+    b->first = (b->first + 1) % WAITING_MAX;
+    b->count--;
+    return true;
+}
+
+/* With the lock: unless something newer has come meanwhile, or there is no room. */
+static void put_back(fpd_progress_bridge *b, const state *s)
+{
+    if (find(b, s->id) || b->count == WAITING_MAX) {
+        fpd_metric_count(b->dropped, NULL, 1);
+        return;
+    }
+    b->first = (b->first + WAITING_MAX - 1) % WAITING_MAX;
+    b->count++;
+    *entry(b, 0) = *s;
+}
+
+static bool publish(fpd_progress_bridge *b, const state *s)
+{
+    char channel[sizeof(CHANNEL) + ID_SIZE], text[128];
+    int size = snprintf(text, sizeof(text), "%s %llu %llu %s", b->origin,
+                        (unsigned long long)s->chunks, (unsigned long long)s->total, s->status);
+
+    snprintf(channel, sizeof(channel), CHANNEL "%s", s->id);
+    if (fp_cache_publish(b->o.cache, channel, text, (size_t)size, NULL) < 0)
+        return false;
+    fpd_metric_count(b->sent, NULL, 1);
+    return true;
+}
+
+static void *tell_loop(void *arg)
+{
+    fpd_progress_bridge *b = arg;
+    state s;
+
+    pthread_mutex_lock(&b->lock);
+    while (wait_for_entry(b, &s)) {
+        bool told, ending;
+
+        pthread_mutex_unlock(&b->lock);
+        told = publish(b, &s);
+        pthread_mutex_lock(&b->lock);
+        ending = b->stopping;
+        if (!told)
+            put_back(b, &s);
+        if (!told && ending)
+            break;
+        if (!told) {
+            pthread_mutex_unlock(&b->lock);
+            nanosleep(&(struct timespec){ 0, RETRY_NS }, NULL);
+            pthread_mutex_lock(&b->lock);
+        }
+    }
+    pthread_mutex_unlock(&b->lock);
+    return NULL;
+}
+
+/* ---- listening ---- */
+
+/* By the hub, with its lock: this must not wait. */
+static void interest(void *self, const char *id, bool watched)
+{
+    fpd_progress_bridge *b = self;
+    char channel[sizeof(CHANNEL) + ID_SIZE];
+    fp_error err = { 0 };
+
+    snprintf(channel, sizeof(channel), CHANNEL "%s", id);
+    if (!watched)
+        fp_subscription_remove(b->sub, channel);
+    else if (fp_subscription_add(b->sub, channel, &err) < 0) /* then it is looked at now and then */
+        fpd_log(FILEPROC_LOG_WARN, "progress", "%s", err.message);
+}
+
+/* The truth is in database and storage. */
+static void look(const fpd_progress_bridge *b, const char *id)
+{
+    fp_upload *upload = NULL;
+
+    if (fp_upload_get(b->o.uploads, id, &upload, NULL) == FILEPROC_OK)
+        fpd_hub_publish(b->o.hub, upload);
+    fp_upload_free(upload);
+}
+
+static void look_at_all(const fpd_progress_bridge *b)
+{
+    size_t count = fpd_hub_watched(b->o.hub, b->watched, b->o.max_watchers);
+
+    for (size_t i = 0; i < count; i++)
+        look(b, b->watched[i]);
+}
+
+static void hear(const fpd_progress_bridge *b, const char *id, const char *text)
+{
+    unsigned long long chunks, total;
+    char origin[17], status[16];
+
+    if (sscanf(text, "%16s %llu %llu %15s", origin, &chunks, &total, status) != 4 ||
+        strcmp(origin, b->origin) == 0)
+        return;
+    fpd_hub_publish(b->o.hub, &(fp_upload){ .struct_size = sizeof(fp_upload),
+                                            .id = id,
+                                            .status = status,
+                                            .chunks_uploaded = chunks,
+                                            .total_chunks = total });
+}
+
+static bool is_stopping(fpd_progress_bridge *b)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&b->lock);
+    stopping = b->stopping;
+    pthread_mutex_unlock(&b->lock);
+    return stopping;
+}
+
+static void receive(fpd_progress_bridge *b)
+{
+    fp_news news = FILEPROC_NEWS_INIT;
+    fp_status rc = fp_subscription_receive(b->sub, RECEIVE_MS, &news, NULL);
+
+    if (rc == FILEPROC_ERR_NOMEM)
+        nanosleep(&(struct timespec){ 0, RETRY_NS }, NULL);
+    if (rc < 0 || news.kind == FILEPROC_NEWS_NONE ||
+        strncmp(news.channel, CHANNEL, sizeof(CHANNEL) - 1) != 0)
+        return;
+    if (news.kind == FILEPROC_NEWS_RESUMED)
+        look(b, news.channel + sizeof(CHANNEL) - 1);
+    else
+        hear(b, news.channel + sizeof(CHANNEL) - 1, news.data);
+}
+
+static void *listen_loop(void *arg)
+{
+    fpd_progress_bridge *b = arg;
+    int64_t every = (b->o.look_every_ms ? b->o.look_every_ms : LOOK_EVERY_MS) * 1000000;
+    int64_t look_at = fpd_monotonic_ns() + every;
+
+    while (!is_stopping(b)) {
+        receive(b);
+        if (fpd_monotonic_ns() < look_at)
+            continue;
+        look_at_all(b);
+        look_at = fpd_monotonic_ns() + every;
+    }
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static bool add_metrics(fpd_progress_bridge *b)
+{
+    const fpd_metric_spec sent = { .name = "fileproc_progress_sent_total",
+                                   .help = "Messages about progress told to the other daemons.",
+                                   .kind = FPD_COUNTER };
+    const fpd_metric_spec dropped = { .name = "fileproc_progress_dropped_total",
+                                      .help = "Messages about progress that were not told in time.",
+                                      .kind = FPD_COUNTER };
+
+    b->sent = fpd_metrics_add(b->o.metrics, &sent);
+    b->dropped = fpd_metrics_add(b->o.metrics, &dropped);
+    return b->sent && b->dropped;
+}
+
+static void name_origin(fpd_progress_bridge *b)
+{
+    uint64_t number = 0;
+
+    if (getrandom(&number, sizeof(number), 0) != (ssize_t)sizeof(number))
+        number = (uint64_t)fpd_monotonic_ns();
+    snprintf(b->origin, sizeof(b->origin), "%016llx", (unsigned long long)number);
+}
+
+static fp_status start_threads(fpd_progress_bridge *b, fp_error *err)
+{
+    fp_status rc = fp_cache_subscribe(b->o.cache, &b->sub, err);
+
+    if (rc < 0)
+        return rc;
+    b->telling = pthread_create(&b->teller, NULL, tell_loop, b) == 0;
+    b->listening = b->telling && pthread_create(&b->listener, NULL, listen_loop, b) == 0;
+    if (!b->listening)
+        return fp_error_setf(err, FILEPROC_ERR_IO, "can't start the threads for progress");
+    fpd_hub_set_interest(b->o.hub, interest, b);
+    return FILEPROC_OK;
+}
+
+fpd_progress_bridge *fpd_progress_bridge_start(const fpd_progress_bridge_options *options,
+                                               fp_error *err)
+{
+    fpd_progress_bridge *b = calloc(1, sizeof(*b));
+
+    if (!b) {
+        (void)fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
+        return NULL;
+    }
+    b->o = *options;
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->news, NULL);
+    name_origin(b);
+    b->watched = calloc(b->o.max_watchers + 1, sizeof(*b->watched));
+    if (b->watched && add_metrics(b)) {
+        if (start_threads(b, err) == FILEPROC_OK)
+            return b;
+    } else {
+        (void)fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
+    }
+    fpd_progress_bridge_stop(b);
+    return NULL;
+}
+
+void fpd_progress_bridge_stop(fpd_progress_bridge *b)
+{
+    if (!b)
+        return;
+    fpd_hub_set_interest(b->o.hub, NULL, NULL);
+    pthread_mutex_lock(&b->lock);
+    b->stopping = true;
+    pthread_cond_signal(&b->news);
+    pthread_mutex_unlock(&b->lock);
+    fp_subscription_wake(b->sub);
+    if (b->telling)
+        pthread_join(b->teller, NULL);
+    if (b->listening)
+        pthread_join(b->listener, NULL);
+    fp_subscription_free(b->sub);
+    pthread_cond_destroy(&b->news);
+    pthread_mutex_destroy(&b->lock);
+    free(b->watched);
+    free(b);
+}
