@@ -95,6 +95,13 @@ static bool probe_queue(fpd_app *app)
     return fp_queue_ping(app->queue, &err) == FILEPROC_OK || failed("queue", &err);
 }
 
+static bool probe_redis(fpd_app *app)
+{
+    fp_error err = { 0 };
+
+    return fp_cache_ping(app->cache, &err) == FILEPROC_OK || failed("redis", &err);
+}
+
 static bool probe_helper(const fpd_health *health)
 {
     const char *path;
@@ -102,32 +109,42 @@ static bool probe_helper(const fpd_health *health)
     return !health->needs_helper || !fpd_helper_problem(health->app->config, &path);
 }
 
+static void add(fpd_health_report *r, fpd_health_probe probe)
+{
+    r->probes[r->count++] = probe;
+    r->well = r->well && probe.well;
+    r->serving = r->serving && (probe.well || !probe.vital);
+}
+
+/* What is asked over a connection, as a rule. */
+static void ask_one(fpd_health *health, const char *name, bool (*ask)(fpd_app *app))
+{
+    int64_t began = fpd_monotonic_ns();
+    bool well = ask(health->app);
+
+    add(&health->last, (fpd_health_probe){ name, well ? "connected" : "disconnected",
+                                           fpd_monotonic_ns() - began, well, true });
+}
+
 static void ask(fpd_health *health)
 {
-    fpd_app *app = health->app;
+    const fpd_app *app = health->app;
     fpd_health_report *r = &health->last;
     struct statvfs disk = { 0 };
-    bool database = probe_database(app), storage = probe_storage(app), queue = probe_queue(app);
-    bool helper = probe_helper(health);
-    bool disk_known = statvfs(app->data.data, &disk) == 0;
+    bool helper, room;
 
-    r->free_bytes = disk_known ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
-    r->probes[0] =
-        (fpd_health_probe){ "database", database ? "connected" : "disconnected", database, true };
-    r->probes[1] =
-        (fpd_health_probe){ "storage", storage ? "connected" : "disconnected", storage, true };
-    r->probes[2] = (fpd_health_probe){ app->has_broker ? "rabbitmq" : "queue",
-                                       queue ? "connected" : "disconnected", queue, true };
-    r->probes[3] =
-        (fpd_health_probe){ "helper", helper ? "available" : "unavailable", helper, false };
-    r->probes[4] =
-        (fpd_health_probe){ "disk", r->free_bytes >= FREE_BYTES_LEAST ? "available" : "full",
-                            r->free_bytes >= FREE_BYTES_LEAST, false };
-    r->well = r->serving = true;
-    for (size_t i = 0; i < FPD_HEALTH_PROBES; i++) {
-        r->well = r->well && r->probes[i].well;
-        r->serving = r->serving && (r->probes[i].well || !r->probes[i].vital);
-    }
+    *r = (fpd_health_report){ .well = true, .serving = true };
+    ask_one(health, "database", probe_database);
+    ask_one(health, "storage", probe_storage);
+    ask_one(health, app->has_broker ? "rabbitmq" : "queue", probe_queue);
+    if (app->has_redis)
+        ask_one(health, "redis", probe_redis);
+    helper = probe_helper(health);
+    add(r, (fpd_health_probe){ "helper", helper ? "available" : "unavailable", -1, helper, false });
+    if (statvfs(app->data.data, &disk) == 0)
+        r->free_bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    room = r->free_bytes >= FREE_BYTES_LEAST;
+    add(r, (fpd_health_probe){ "disk", room ? "available" : "full", -1, room, false });
 }
 
 void fpd_health_check(fpd_health *health, fpd_health_report *out)

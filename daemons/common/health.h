@@ -9,14 +9,16 @@
 typedef struct fpd_health_probe {
     const char *name;   /* static: "database"... */
     const char *answer; /* static: "connected"... */
+    int64_t latency_ns; /* how long the answer took; -1 = nobody had to be asked */
     bool well;
     bool vital; /* without it the daemon can't serve requests */
 } fpd_health_probe;
 
-#define FPD_HEALTH_PROBES 5u
+#define FPD_HEALTH_PROBES 6u
 
 typedef struct fpd_health_report {
     fpd_health_probe probes[FPD_HEALTH_PROBES];
+    size_t count;
     uint64_t free_bytes; /* on the disk of the data folder */
     bool well, serving;  /* all probes; the vital ones */
 } fpd_health_report;

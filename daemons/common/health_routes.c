@@ -23,9 +23,14 @@ static void get_health(fpd_request *rq, void *user_data)
                     : report.well ? "healthy"
                                   : "unhealthy",
                     state->app->service, now);
-    for (size_t i = 0; i < FPD_HEALTH_PROBES; i++)
+    for (size_t i = 0; i < report.count; i++)
         fpd_text_printf(&json, "%s\"%s\":\"%s\"", i ? "," : "", report.probes[i].name,
                         report.probes[i].answer);
+    fpd_text_string(&json, "},\"latency_ms\":{");
+    for (size_t i = 0; i < report.count; i++)
+        if (report.probes[i].latency_ns >= 0)
+            fpd_text_printf(&json, "%s\"%s\":%.3f", i ? "," : "", report.probes[i].name,
+                            (double)report.probes[i].latency_ns / 1e6);
     fpd_text_printf(&json, "},\"disk_free_bytes\":%llu,\"version\":\"%s\",\"environment\":",
                     (unsigned long long)report.free_bytes, fp_version_string());
     fpd_text_json(&json, fp_config_string(state->app->config, "ENVIRONMENT"));

@@ -1,0 +1,277 @@
+"""Owns: two daemons on one database, one S3 store and one Redis: an upload may go to either at any time, watchers see it at both, and
+what a lost, frozen or emptied Redis does to it.
+Must not know: how leases and messages are kept."""
+
+import hashlib
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import threading
+import time
+import uuid
+
+import pytest
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
+
+import s3_bucket  # noqa: E402
+from api import (ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk,  # noqa: E402
+                 try_complete, wait_until)
+from daemon_process import Daemon  # noqa: E402
+from redis_server import RedisServer, installed  # noqa: E402
+from watcher import Watcher  # noqa: E402
+
+POSTGRESQL = os.environ.get("FILEPROC_TEST_POSTGRESQL_URI")
+S3 = os.environ.get("FILEPROC_TEST_S3_ENDPOINT")
+pytestmark = pytest.mark.skipif(not (POSTGRESQL and S3 and installed()), reason="needs PostgreSQL, S3 and Redis")
+AWAY_SECONDS = 20 if os.environ.get("FILEPROC_SLOW") == "yes" else 4
+CHUNK = 64 * 1024
+
+
+def sql(text):
+    subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", "-c", text, POSTGRESQL], check=True, capture_output=True, timeout=60)
+
+
+@pytest.fixture
+def redis(tmp_path):
+    own = RedisServer(tmp_path / "redis").start()
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+def pair(tmp_path, redis):
+    """The two daemons; they run no jobs, which these tests don't ask for."""
+    schema, bucket = "replicas_" + uuid.uuid4().hex[:12], s3_bucket.make("replicas")
+    sql(f"CREATE SCHEMA {schema}")
+    env = {"DATABASE_URL": f"{POSTGRESQL}?options=-csearch_path%3D{schema}", "REDIS_URL": redis.uri, "MINIO_ENDPOINT": S3,
+           "MINIO_BUCKET": bucket, "MINIO_ACCESS_KEY": os.environ["FILEPROC_TEST_S3_ACCESS_KEY"],
+           "MINIO_SECRET_KEY": os.environ["FILEPROC_TEST_S3_SECRET_KEY"]}
+    both = [Daemon(tmp_path / name, "--chunk-size", "64KiB", "--workers", "0", env=env).start() for name in ("a", "b")]
+    yield both
+    wrong = [f"{why}\n{one.log_text()[-4000:]}" for one in both if (why := one.end())]
+    sql(f"DROP SCHEMA {schema} CASCADE")
+    assert not wrong, wrong
+    for one in both:
+        text = one.log_text()
+        assert "s3cret" not in text and '"status":500' not in text, text[-4000:]
+
+
+def some_bytes(size):
+    return random.Random(size).randbytes(size)
+
+
+def piece(data, index):
+    return data[index * CHUNK:(index + 1) * CHUNK]
+
+
+def check_file(daemon, done, data):
+    assert content(daemon, done["file_id"]) == data
+    assert done["sha256"] in (None, hashlib.sha256(data).hexdigest())
+
+
+def send_at_last(daemon, upload_id, index, data, seconds=60):
+    """As a client does that is told to come back; answers how often it was."""
+    deadline, refused = time.monotonic() + seconds, 0
+    while True:
+        reply = try_chunk(daemon, upload_id, index, data)
+        if reply.status_code == 200:
+            return refused
+        check_problem(reply, 503, "busy")
+        assert time.monotonic() < deadline, "the chunk is never taken"
+        refused += 1
+        time.sleep(0.1)
+
+
+def test_an_upload_alternates_between_two_daemons(pair):
+    data = some_bytes(10 * CHUNK + 4711)
+    session = initiate(pair[0], len(data))
+    for index in range(session["total_chunks"]):
+        reply = send_chunk(pair[index % 2], session["upload_id"], index, piece(data, index))
+        assert reply["chunks_uploaded"] == index + 1
+        for daemon in pair:
+            assert status(daemon, session["upload_id"])["chunks_uploaded"] == index + 1
+    check_problem(try_chunk(pair[0], session["upload_id"], 1, b"x" * CHUNK), 409, "chunk_conflict")  # the other's chunk
+    send_chunk(pair[0], session["upload_id"], 1, piece(data, 1))
+    done = complete(pair[1], session["upload_id"])
+    assert done["sha256"] == hashlib.sha256(data).hexdigest(), "each goes on with the digest where the other stopped"
+    again = complete(pair[0], session["upload_id"])
+    assert again["file_id"] == done["file_id"]
+    for daemon in pair:
+        check_file(daemon, done, data)
+        assert status(daemon, session["upload_id"])["status"] == "completed"
+
+
+def test_chunks_side_by_side_through_both(pair):
+    data = some_bytes(24 * CHUNK)
+    session = initiate(pair[1], len(data))
+    failures = []
+
+    def send(first):
+        try:
+            for index in range(first, 24, 4):
+                send_at_last(pair[index % 2], session["upload_id"], index, piece(data, index))
+        except BaseException as failure:
+            failures.append(failure)
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not failures, failures
+    check_file(pair[1], complete(pair[0], session["upload_id"]), data)
+
+
+def test_one_completion_counts(pair):
+    for size in (0, 100, 3 * CHUNK):
+        data = some_bytes(size)
+        session = initiate(pair[0], size)
+        for index in range(session["total_chunks"]):
+            send_chunk(pair[index % 2], session["upload_id"], index, piece(data, index))
+        replies = []
+        threads = [threading.Thread(target=lambda d=d: replies.append(try_complete(d, session["upload_id"]))) for d in pair * 2]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert [reply.status_code for reply in replies] == [200] * 4, [reply.text for reply in replies]
+        assert len({reply.json()["file_id"] for reply in replies}) == 1
+        check_file(pair[0], replies[0].json(), data)
+
+
+def watch(daemon, upload_id):
+    return Watcher(f"ws://127.0.0.1:{daemon.port}/v1/uploads/{upload_id}/progress")
+
+
+def see(socket_, chunks, state="uploading", seconds=10):
+    """Waits until the watcher is told so; it never hears of less than before."""
+    last, deadline = -1, time.monotonic() + seconds
+    while True:
+        shown = json.loads(socket_.recv(timeout=max(deadline - time.monotonic(), 0.01)))
+        assert shown["chunks_uploaded"] >= last
+        last = shown["chunks_uploaded"]
+        if (last, shown["status"]) == (chunks, state):
+            return
+
+
+def test_a_watcher_sees_what_happens_at_the_other_daemon(pair):
+    upload_id = initiate(pair[0], 4 * CHUNK)["upload_id"]
+    with watch(pair[1], upload_id) as far, watch(pair[0], upload_id) as near:
+        for index in range(4):
+            send_chunk(pair[0], upload_id, index, b"x" * CHUNK)
+            for socket_ in (far, near):
+                see(socket_, index + 1)
+        complete(pair[0], upload_id)
+        for socket_ in (far, near):
+            see(socket_, 4, "completed")
+    other = initiate(pair[1], CHUNK)["upload_id"]
+    with watch(pair[0], other) as far:
+        see(far, 0, "initiated")
+        ask(pair[1], "DELETE", f"/v1/uploads/{other}")
+        see(far, 0, "cancelled")
+
+
+def test_cancelling_at_one_stops_the_other(pair):
+    upload_id = initiate(pair[0], 2 * CHUNK)["upload_id"]
+    send_chunk(pair[0], upload_id, 0, b"x" * CHUNK)
+    assert ask(pair[1], "DELETE", f"/v1/uploads/{upload_id}").status_code == 200
+    check_problem(try_chunk(pair[0], upload_id, 1, b"x" * CHUNK), 409, "upload_cancelled")
+    assert status(pair[0], upload_id)["status"] == "cancelled"
+
+
+def test_health_names_redis_with_its_latency(pair, redis):
+    for daemon in pair:
+        health = get(daemon, "/health")
+        assert health["dependencies"]["redis"] == "connected" and 0 < health["latency_ms"]["redis"] < 1000
+    redis.stop()
+    wait_until(lambda: ask(pair[0], "GET", "/readyz").status_code == 503, 10, "readiness does not turn red")
+    health = ask(pair[0], "GET", "/health").json()
+    assert health["status"] == "unhealthy" and health["dependencies"]["redis"] == "disconnected"
+    assert ask(pair[0], "GET", "/livez").status_code == 200
+    redis.start()
+    wait_until(lambda: ask(pair[0], "GET", "/readyz").status_code == 200, 10, "readiness does not come back")
+
+
+def test_without_redis_reading_works_and_writing_asks_to_come_back(pair, redis):
+    data = some_bytes(3 * CHUNK)
+    upload_id = initiate(pair[0], len(data))["upload_id"]
+    send_chunk(pair[0], upload_id, 0, piece(data, 0))
+    redis.stop()
+    time.sleep(0.1)
+    for daemon in pair:
+        for _ in range(3):
+            began = time.monotonic()
+            check_problem(try_chunk(daemon, upload_id, 1, piece(data, 1)), 503, "busy")
+            assert status(daemon, upload_id)["chunks_uploaded"] == 1
+            assert time.monotonic() - began < 3
+    assert initiate(pair[1], CHUNK)["upload_id"]
+    time.sleep(AWAY_SECONDS)
+    redis.start()
+    send_at_last(pair[1], upload_id, 1, piece(data, 1))
+    send_at_last(pair[0], upload_id, 2, piece(data, 2))
+    check_file(pair[0], complete(pair[1], upload_id), data)
+
+
+@pytest.mark.parametrize("trouble", ["killed", "frozen", "flushed"])
+def test_uploads_and_watchers_survive_the_trouble_of_redis(pair, redis, trouble):
+    data = some_bytes(120 * CHUNK)
+    upload_id, failures, sent = initiate(pair[0], len(data))["upload_id"], [], []
+
+    def send():
+        try:
+            for index in range(120):
+                send_at_last(pair[index // 3 % 2], upload_id, index, piece(data, index))
+                sent.append(index)
+        except BaseException as failure:
+            failures.append(failure)
+    sender = threading.Thread(target=send)
+    with watch(pair[0], upload_id) as one, watch(pair[1], upload_id) as two:
+        sender.start()
+        wait_until(lambda: len(sent) > 10 or failures, 20)
+        if trouble == "flushed":
+            for _ in range(10):
+                redis.flush()
+                time.sleep(0.1)
+        elif trouble == "frozen":
+            redis.freeze()
+            time.sleep(AWAY_SECONDS)
+            redis.freeze(False)
+        else:
+            redis.stop()
+            time.sleep(AWAY_SECONDS)
+            redis.start()
+        sender.join(120)
+        assert not failures and len(sent) == 120, failures
+        done = complete(pair[1], upload_id)
+        for socket_ in (one, two):
+            see(socket_, 120, "completed", 45)
+    check_file(pair[0], done, data)
+
+
+def test_a_killed_daemon_blocks_its_uploads_for_no_longer_than_its_lease(pair):
+    data = some_bytes(40 * CHUNK)
+    upload_id = initiate(pair[0], len(data))["upload_id"]
+    stop, sent = threading.Event(), []
+
+    def send():
+        try:
+            for index in range(40):
+                send_chunk(pair[0], upload_id, index, piece(data, index))
+                sent.append(index)
+        except Exception:
+            stop.set()
+    sender = threading.Thread(target=send)
+    sender.start()
+    wait_until(lambda: len(sent) > 5, 20)
+    pair[0].kill()
+    sender.join(30)
+    began = time.monotonic()
+    for index in range(40):
+        send_at_last(pair[1], upload_id, index, piece(data, index))
+        assert index > 0 or time.monotonic() - began < 14
+    assert status(pair[1], upload_id)["chunks_uploaded"] == 40
+    check_file(pair[1], complete(pair[1], upload_id), data)
+    pair[0].start()
