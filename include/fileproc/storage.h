@@ -38,15 +38,25 @@ typedef struct fp_storage_options {
 #define FILEPROC_STORAGE_OPTIONS_INIT \
     { sizeof(fp_storage_options), 0, 0, 0, NULL, NULL, 0 }
 
+/** Bytes of an etag, the NUL included. */
+#define FILEPROC_ETAG_SIZE 80u
+
 /** What fp_storage_stat() tells. Start from FILEPROC_STORAGE_INFO_INIT. */
 typedef struct fp_storage_info {
     size_t struct_size;  /**< Filled by the initialiser; never by hand. */
     uint64_t size;       /**< Bytes. */
     int64_t modified_ms; /**< When it was published, milliseconds since 1970 UTC. */
+    /** Text that is another one once the key has other bytes: letters, digits, '.', '_' and '-'. What it is made of is the
+     *  driver's business; "" from a driver that does not tell. @since 0.1 */
+    char etag[FILEPROC_ETAG_SIZE];
 } fp_storage_info;
 /** An empty fp_storage_info. */
-#define FILEPROC_STORAGE_INFO_INIT \
-    { sizeof(fp_storage_info), 0, 0 }
+#define FILEPROC_STORAGE_INFO_INIT       \
+    {                                    \
+        sizeof(fp_storage_info), 0, 0, { \
+            '\0'                         \
+        }                                \
+    }
 
 /** One page of names. Made by the library, read-only, released with fp_storage_list_free(). */
 typedef struct fp_storage_list_page {
@@ -167,7 +177,7 @@ FILEPROC_API fp_status fp_storage_open_fd(fp_storage *st, const char *key, int32
                                           fp_error *err) FILEPROC_NODISCARD;
 
 /**
- * Tell an object's size and age.
+ * Tell an object's size, age and version.
  *
  * @param st   Borrowed.
  * @param key  Borrowed.

@@ -2,6 +2,7 @@
  * Must not know: uploads; staged objects are in storage_file_staging.c and beside it. */
 #include <errno.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -253,6 +254,11 @@ static fp_status file_stat(void *self, const char *key, fp_storage_info *info, u
         return rc;
     info->size = (uint64_t)st.st_size;
     info->modified_ms = fpi_file_modified_ms(&st);
+    /* The time of modification is the context's and may stand still; this one is the kernel's, and what replaces an object is
+     * another file while both exist. */
+    snprintf(info->etag, sizeof(info->etag), "%llx-%llx.%lx-%llx", (unsigned long long)st.st_ino,
+             (unsigned long long)st.st_ctim.tv_sec, (unsigned long)st.st_ctim.tv_nsec,
+             (unsigned long long)st.st_size);
     return FILEPROC_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Owns: the mem driver: objects in memory, gone with the store; its table of slots.
  * Must not know: uploads; staged objects are in storage_mem_staging.c. */
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -82,6 +83,7 @@ static fp_status mem_stat(void *self, const char *key, fp_storage_info *info, ui
     if (e) {
         info->size = e->blob->size;
         info->modified_ms = e->modified_ms;
+        snprintf(info->etag, sizeof(info->etag), "%llx", (unsigned long long)e->blob->number);
     }
     pthread_mutex_unlock(&s->lock);
     return e ? FILEPROC_OK : fpi_object_not_found(err);

@@ -14,6 +14,7 @@ fp_status fpi_mem_blob_new(fpi_mem_store *s, fpi_mem_blob **out, fp_error *err)
         return fpi_no_memory(err);
     blob->store = s;
     blob->refs = 1;
+    blob->number = ++s->blob_count;
     *out = blob;
     return FILEPROC_OK;
 }

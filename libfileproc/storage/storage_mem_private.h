@@ -17,6 +17,7 @@ typedef struct fpi_mem_blob {
     unsigned char **pages;
     size_t page_count;
     size_t refs;
+    uint64_t number;    /* no other blob of the store has it */
     uint64_t size;      /* behind the last byte written */
     uint64_t allocated; /* what of it counts against the store's limit */
 } fpi_mem_blob;
@@ -40,6 +41,7 @@ struct fpi_mem_store {
     uint64_t max_bytes;
     pthread_mutex_t lock; /* of all below, of every entry, and of the bytes that are staged */
     uint64_t used;
+    uint64_t blob_count; /* ever made */
     fpi_mem_table objects;
     fpi_mem_table staged;
 };

@@ -1,5 +1,6 @@
 /* Owns: whole objects of the s3 driver: reading, writing, telling, removing.
  * Must not know: what is staged. */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -193,6 +194,17 @@ fp_status fpi_s3_read(void *self, const char *key, uint64_t offset, void *buf, s
     return rc;
 }
 
+/* The server's, without its quotes, and without what would not belong into ours. */
+static void plain_etag(const char *from, char out[FILEPROC_ETAG_SIZE])
+{
+    size_t n = 0;
+
+    for (; *from && n + 1 < FILEPROC_ETAG_SIZE; from++)
+        if (isalnum((unsigned char)*from) || strchr("._-", *from))
+            out[n++] = *from;
+    out[n] = '\0';
+}
+
 fp_status fpi_s3_stat(void *self, const char *key, fp_storage_info *info, uint32_t flags,
                       fp_error *err)
 {
@@ -211,6 +223,7 @@ fp_status fpi_s3_stat(void *self, const char *key, fp_storage_info *info, uint32
         return fp_error_setf(err, FILEPROC_ERR_PROTOCOL, "the server tells no size");
     info->size = (uint64_t)call.size;
     info->modified_ms = call.modified_ms;
+    plain_etag(call.etag, info->etag);
     return FILEPROC_OK;
 }
 

@@ -279,6 +279,31 @@ START_TEST(of_many_exclusive_puts_one_wins)
 }
 END_TEST
 
+START_TEST(the_etag_changes_with_the_bytes_and_only_then)
+{
+    fp_storage_info first = FILEPROC_STORAGE_INFO_INIT, again = FILEPROC_STORAGE_INFO_INIT;
+    fp_error err = { 0 };
+    storage_world w;
+
+    storage_world_open(&w, &drivers[_i]);
+    must_put(w.st, "k", 1, 100);
+    ck_status(fp_storage_stat(w.st, "k", &first, &err), FILEPROC_OK, &err);
+    ck_status(fp_storage_stat(w.st, "k", &again, &err), FILEPROC_OK, &err);
+    ck_assert(first.etag[0]);
+    ck_assert_str_eq(first.etag, again.etag);
+    ck_assert_uint_eq(
+        strspn(first.etag, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"),
+        strlen(first.etag));
+    for (unsigned char seed = 2; seed < 30; seed++) { /* the clock stands still */
+        must_put(w.st, "k", seed, 100);
+        ck_status(fp_storage_stat(w.st, "k", &again, &err), FILEPROC_OK, &err);
+        ck_assert_str_ne(first.etag, again.etag);
+        first = again;
+    }
+    storage_world_close(&w);
+}
+END_TEST
+
 START_TEST(stat_tells_size_and_time_of_publication)
 {
     fp_storage_info info = FILEPROC_STORAGE_INFO_INIT;
@@ -703,6 +728,7 @@ void storage_contract_add(Suite *suite, const storage_contract *list, int count)
         exclusive_put_leaves_the_old_object_alone,
         of_many_exclusive_puts_one_wins,
         stat_tells_size_and_time_of_publication,
+        the_etag_changes_with_the_bytes_and_only_then,
         removing_can_be_repeated,
         descriptor_outlives_the_object,
         what_is_not_there_is_not_found,
