@@ -69,11 +69,12 @@ fpd_range_result fpd_range_parse(const char *header, uint64_t size, fpd_range *o
 }
 
 /* The opaque tag at *s with its quotes, behind an optional W/; NULL when there is none. *s moves behind it. */
-static const char *next_tag(const char **s, size_t *size)
+static const char *next_tag(const char **s, size_t *size, bool *weak)
 {
     const char *start = *s, *end;
 
-    if (strncmp(start, "W/", 2) == 0)
+    *weak = strncmp(start, "W/", 2) == 0;
+    if (*weak)
         start += 2;
     if (*start != '"')
         return NULL;
@@ -85,21 +86,32 @@ static const char *next_tag(const char **s, size_t *size)
     return start;
 }
 
-bool fpd_etag_listed(const char *list, const char *etag)
+static bool listed(const char *list, const char *etag, bool strong)
 {
     if (strcmp(skip_space(list), "*") == 0)
         return true;
     for (;;) {
         const char *tag;
         size_t size;
+        bool weak;
 
         list += strspn(list, " \t,");
-        tag = next_tag(&list, &size);
+        tag = next_tag(&list, &size, &weak);
         if (!tag)
             return false;
-        if (size == strlen(etag) && memcmp(tag, etag, size) == 0)
+        if (!(strong && weak) && size == strlen(etag) && memcmp(tag, etag, size) == 0)
             return true;
     }
+}
+
+bool fpd_etag_listed(const char *list, const char *etag)
+{
+    return listed(list, etag, false);
+}
+
+bool fpd_etag_matched(const char *list, const char *etag)
+{
+    return listed(list, etag, true);
 }
 
 bool fpd_etag_is(const char *if_range, const char *etag)

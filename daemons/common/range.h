@@ -23,6 +23,9 @@ fpd_range_result fpd_range_parse(const char *header, uint64_t size, fpd_range *o
 /** Whether a comma-separated list of entity tags, or "*", has `etag` (with its quotes). Weak comparison, as If-None-Match wants. */
 bool fpd_etag_listed(const char *list, const char *etag);
 
+/** The same with strong comparison, as If-Match wants: a weak tag never matches. */
+bool fpd_etag_matched(const char *list, const char *etag);
+
 /** Whether an If-Range value is exactly this strong entity tag. Dates never match: we give none out. */
 bool fpd_etag_is(const char *if_range, const char *etag);
 

@@ -14,10 +14,12 @@ enum {
     FPD_ROUTE_QUIET = 2   /* asked every few seconds by machines: logged at debug level */
 };
 
-/* In the order in which tables of routes are read. */
+/* In the order in which tables of routes are read. A last segment "{key...}" is a parameter that takes the rest of the path with its
+ * slashes, also encoded ones; any other pattern that fits is more exact. */
 typedef struct fpd_route { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     fpd_method method;
-    const char *pattern; /* "/v1/uploads/{id}/chunk": a segment is literal or one parameter */
+    const char
+        *pattern; /* "/v1/uploads/{id}/chunk": a segment is literal or one parameter; see below */
     fpd_handler handler;
     unsigned flags;
 } fpd_route;

@@ -9,7 +9,9 @@
 
 typedef struct segments {
     char *text[FPD_SEGMENTS_MAX];
+    size_t size[FPD_SEGMENTS_MAX];
     size_t count;
+    char *rest; /* what follows the last segment taken apart, not decoded; NULL = nothing */
 } segments;
 
 bool fpd_router_add(fpd_router *router, const fpd_route *routes, size_t count, void *user_data)
@@ -21,29 +23,38 @@ bool fpd_router_add(fpd_router *router, const fpd_route *routes, size_t count, v
     return true;
 }
 
-/* Cuts the path at its slashes and decodes each piece, in place: so an encoded slash never separates. More pieces than any
- * route has are counted as one too many. */
+/* Cuts the path at its slashes and decodes each piece, in place: so an encoded slash never separates. Each piece remembers how
+ * long it was, so that a parameter that takes the rest finds the pieces again. */
 static bool take_apart(char *path, segments *out)
 {
     out->count = 0;
+    out->rest = NULL;
     if (*path != '/')
         return false;
     for (char *p = path + 1, *end; p; p = end) {
         size_t size;
 
+        if (out->count == FPD_SEGMENTS_MAX) {
+            out->rest = p;
+            return fpd_percent_decode(p, strlen(p), false, p, strlen(p) + 1);
+        }
         end = strchr(p, '/');
         if (end)
             *end++ = '\0';
-        if (out->count == FPD_SEGMENTS_MAX) {
-            out->count++;
-            return true;
-        }
         size = strlen(p);
         if (!fpd_percent_decode(p, size, false, p, size + 1))
             return false;
-        out->text[out->count++] = p;
+        out->text[out->count] = p;
+        out->size[out->count++] = strlen(p);
     }
     return true;
+}
+
+static bool takes_rest(const char *pattern)
+{
+    size_t size = strcspn(pattern, "/");
+
+    return size > 5 && memcmp(pattern + size - 4, "...}", 4) == 0;
 }
 
 /* How well a pattern fits: 0 = not; else a bit per segment, the first one highest, set where the pattern is literal. The
@@ -56,8 +67,10 @@ static unsigned fit(const char *pattern, const segments *path)
     while (*pattern == '/') {
         size_t size = strcspn(++pattern, "/");
 
-        if (i == path->count || i == FPD_SEGMENTS_MAX)
+        if (i == path->count)
             return 0;
+        if (takes_rest(pattern))
+            return i + 1 < path->count || path->text[i][0] != '\0' ? bits : 0;
         if (*pattern == '{') {
             if (path->text[i][0] == '\0')
                 return 0;
@@ -70,7 +83,28 @@ static unsigned fit(const char *pattern, const segments *path)
         pattern += size;
         i++;
     }
-    return i == path->count ? bits : 0;
+    return i == path->count && !path->rest ? bits : 0;
+}
+
+/* The pieces from number i on with slashes between, moved together to where the first of them is. */
+static const char *join_rest(const segments *path, size_t i)
+{
+    char *start = path->text[i], *at = start + path->size[i];
+
+    for (i++; i < path->count; i++) {
+        *at++ = '/';
+        memmove(at, path->text[i], path->size[i]);
+        at += path->size[i];
+    }
+    if (path->rest) {
+        size_t size = strlen(path->rest);
+
+        *at++ = '/';
+        memmove(at, path->rest, size);
+        at += size;
+    }
+    *at = '\0';
+    return start;
 }
 
 static void take_parameters(fpd_request *rq, const char *pattern, const segments *path)
@@ -80,7 +114,7 @@ static void take_parameters(fpd_request *rq, const char *pattern, const segments
     for (; *pattern == '/'; i++) {
         pattern++;
         if (*pattern == '{' && n < FPD_PARAMETERS_MAX)
-            rq->parameters[n++] = path->text[i];
+            rq->parameters[n++] = takes_rest(pattern) ? join_rest(path, i) : path->text[i];
         pattern += strcspn(pattern, "/");
     }
 }

@@ -70,6 +70,17 @@ START_TEST(etags_are_found_in_lists)
 }
 END_TEST
 
+START_TEST(strong_comparison_takes_no_weak_tag)
+{
+    ck_assert(fpd_etag_matched("\"a\"", "\"a\""));
+    ck_assert(fpd_etag_matched("*", "\"a\""));
+    ck_assert(fpd_etag_matched("W/\"a\", \"b\", \"a\"", "\"a\""));
+    ck_assert(!fpd_etag_matched("W/\"a\"", "\"a\""));
+    ck_assert(!fpd_etag_matched("\"b\"", "\"a\""));
+    ck_assert(!fpd_etag_matched("", "\"a\""));
+}
+END_TEST
+
 START_TEST(if_range_wants_the_very_tag)
 {
     ck_assert(fpd_etag_is("\"a\"", "\"a\""));
@@ -80,4 +91,4 @@ END_TEST
 
 RUN_TESTS("range", single_ranges_are_cut_to_the_file, what_begins_behind_the_end_is_unsatisfiable,
           what_is_no_single_byte_range_is_ignored, etags_are_found_in_lists,
-          if_range_wants_the_very_tag)
+          strong_comparison_takes_no_weak_tag, if_range_wants_the_very_tag)

@@ -18,6 +18,8 @@ static const fpd_route routes[] = {
     { FPD_METHOD_DELETE, "/v1/uploads/{id}", nothing, 0 },
     { FPD_METHOD_PUT, "/v1/uploads/{id}/chunk", nothing, 0 },
     { FPD_METHOD_GET, "/v1/{a}/x/{b}", nothing, 0 },
+    { FPD_METHOD_GET, "/v1/objects/{key...}", nothing, 0 },
+    { FPD_METHOD_PUT, "/v1/objects/special/{name}", nothing, 0 },
 };
 
 static int mark;
@@ -102,6 +104,24 @@ START_TEST(several_parameters_come_in_order)
 }
 END_TEST
 
+START_TEST(a_last_parameter_can_take_the_rest_with_its_slashes)
+{
+    expect_route("GET", "/v1/objects/a", 8, "a");
+    expect_route("GET", "/v1/objects/a/b/c", 8, "a/b/c");
+    expect_route("GET", "/v1/objects/a%2Fb/%63", 8, "a/b/c");
+    expect_route("GET", "/v1/objects/1/2/3/4/5/6", 8, "1/2/3/4/5/6");
+    expect_route("GET", "/v1/objects/1/2/3/4/5/6/7", 8, "1/2/3/4/5/6/7");
+    expect_route("GET", "/v1/objects/%31/2/3/4/5/6/%37/%38%2F9", 8, "1/2/3/4/5/6/7/8/9");
+    expect_route("GET", "/v1/objects/a//b/", 8, "a//b/");
+    expect_route("GET", "/v1/objects//a", 8, "/a");
+    expect_route("PUT", "/v1/objects/special/x", 9, "x");
+    expect_result("GET", "/v1/objects/", FPD_ROUTER_NO_PATH, NULL);
+    expect_result("GET", "/v1/objects", FPD_ROUTER_NO_PATH, NULL);
+    expect_result("GET", "/v1/objects/1/2/3/4/5/6/7/8/%00", FPD_ROUTER_MALFORMED, NULL);
+    expect_result("DELETE", "/v1/objects/a/b", FPD_ROUTER_NO_METHOD, "GET, HEAD, OPTIONS");
+}
+END_TEST
+
 START_TEST(unknown_paths_are_not_found)
 {
     static const char *const paths[] = { "/nothing",
@@ -150,6 +170,7 @@ END_TEST
 
 RUN_TESTS("router", paths_find_their_route,
           parameters_are_decoded_and_slashes_in_them_do_not_separate,
-          a_literal_wins_over_a_parameter, several_parameters_come_in_order,
-          unknown_paths_are_not_found, a_known_path_with_another_method_says_what_it_has,
+          a_literal_wins_over_a_parameter, a_last_parameter_can_take_the_rest_with_its_slashes,
+          several_parameters_come_in_order, unknown_paths_are_not_found,
+          a_known_path_with_another_method_says_what_it_has,
           paths_that_can_not_be_decoded_are_malformed, more_routes_than_fit_are_refused)
