@@ -36,7 +36,7 @@ EXCEPTIONS = {
 # Headers of others, and the only places that may include them.
 FOREIGN = {
     r"vips/|poppler|glib|gio/|archive|magic\.h|seccomp\.h|qpdf": r"libfileproc/media/|benchmarks/",
-    r"curl/": r"libfileproc/net/",
+    r"curl/": r"libfileproc/net/|daemons/common/peers\.c",
     r"expat\.h": r"libfileproc/storage/storage_s3_xml\.c",
     r"sqlite3\.h": r"libfileproc/database/|tests/",
     r"libpq-fe\.h": r"libfileproc/database/|tests/",

@@ -11,6 +11,7 @@
 
 #include "lock_file.h"
 #include "log.h"
+#include "percent.h"
 
 /* A file with pipelines is read whole. */
 #define PIPELINES_MAX (4u * 1024u * 1024u)
@@ -86,7 +87,12 @@ static void on_job_change(void *user_data, const char *job_id, const char *file_
         }
 }
 
-static fp_status add_metrics(fpd_app *app, fp_error *err)
+static fp_status out_of_memory(fp_error *err)
+{
+    return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
+}
+
+static bool add_upload_metrics(fpd_app *app)
 {
     const fpd_metric_spec uploads = { .name = "uploads_total",
                                       .help = "Total upload attempts",
@@ -100,10 +106,29 @@ static fp_status add_metrics(fpd_app *app, fp_error *err)
     const fpd_metric_spec chunks = { .name = "chunks_uploaded_total",
                                      .help = "Total chunks uploaded",
                                      .kind = FPD_COUNTER };
+
+    app->uploads_total = fpd_metrics_add(app->metrics, &uploads);
+    app->upload_duration = fpd_metrics_add(app->metrics, &duration);
+    app->chunks_uploaded = fpd_metrics_add(app->metrics, &chunks);
+    app->hub =
+        fpd_hub_new((size_t)fp_config_int(app->config, "FILEPROC_MAX_WATCHERS"), app->metrics);
+    return app->uploads_total && app->upload_duration && app->chunks_uploaded && app->hub;
+}
+
+static bool add_job_metrics(fpd_app *app)
+{
     const fpd_metric_spec jobs = { .name = "fileproc_jobs_finished_total",
                                    .help = "Jobs ended in this process.",
                                    .kind = FPD_COUNTER,
                                    .labels = { { "state", job_states, 4 } } };
+
+    app->jobs_finished = fpd_metrics_add(app->metrics, &jobs);
+    return app->jobs_finished != NULL;
+}
+
+/* Of what this service does: a counter that stays 0 for ever would only mislead. */
+static fp_status add_metrics(fpd_app *app, fp_error *err)
+{
     const fpd_metric_spec build = { .name = "fileproc_build_info",
                                     .help = "The version that runs.",
                                     .kind = FPD_GAUGE,
@@ -112,26 +137,72 @@ static fp_status add_metrics(fpd_app *app, fp_error *err)
 
     app->metrics = fpd_metrics_new();
     if (!app->metrics)
-        return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
-    app->uploads_total = fpd_metrics_add(app->metrics, &uploads);
-    app->upload_duration = fpd_metrics_add(app->metrics, &duration);
-    app->chunks_uploaded = fpd_metrics_add(app->metrics, &chunks);
-    app->jobs_finished = fpd_metrics_add(app->metrics, &jobs);
+        return out_of_memory(err);
     info = fpd_metrics_add(app->metrics, &build);
     fpd_metric_set(info, (size_t[]){ 0 }, 1);
-    app->hub =
-        fpd_hub_new((size_t)fp_config_int(app->config, "FILEPROC_MAX_WATCHERS"), app->metrics);
-    if (!app->uploads_total || !app->upload_duration || !app->chunks_uploaded ||
-        !app->jobs_finished || !info || !app->hub)
-        return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
+    if (!info || ((app->needs & FPD_NEEDS_UPLOADS) && !add_upload_metrics(app)) ||
+        ((app->needs & FPD_NEEDS_JOBS) && !add_job_metrics(app)))
+        return out_of_memory(err);
     return FILEPROC_OK;
 }
 
+/* ---- where things are ---- */
+
+/* What belongs to one process at a time: files of ours, and databases in a file. */
+static bool is_local(const char *uri)
+{
+    return strncmp(uri, "file:", 5) == 0 || strncmp(uri, "sqlite:", 7) == 0;
+}
+
+static const char *database_setting(const fpd_app *app)
+{
+    return app->needs & FPD_NEEDS_DATABASE ? fp_config_string(app->config, "DATABASE_URL")
+                                           : "none:";
+}
+
+/* "" = the data folder. */
+static const char *storage_setting(const fpd_app *app)
+{
+    const char *given = fp_config_string(app->config, "FILEPROC_STORAGE_URL");
+
+    if (!(app->needs & FPD_NEEDS_STORAGE))
+        return "none:";
+    if (!*given && *fp_config_string(app->config, "MINIO_ENDPOINT"))
+        return "s3:";
+    return given;
+}
+
+/* Where an address of our own leads to another place, that one is locked; what is wrong with it the driver will say. */
+static fp_status lock_elsewhere(fpd_app *app, size_t place, const char *uri, fp_error *err)
+{
+    char path[PATH_MAX], real[PATH_MAX];
+    const char *start = strstr(uri, "://");
+
+    if (!is_local(uri) || !start ||
+        !fpd_percent_decode(start + 3, strcspn(start + 3, "?"), false, path, sizeof(path)))
+        return FILEPROC_OK;
+    if (strncmp(uri, "sqlite:", 7) == 0)
+        return fpd_file_lock(path, &app->locks[place], err);
+    if (!realpath(path, real) || (app->data.size && strcmp(real, app->data.data) == 0))
+        return FILEPROC_OK;
+    return fpd_folder_lock(real, &app->locks[place], err);
+}
+
+/* Servers are there for many; then there is no folder. */
 static fp_status open_folder(fpd_app *app, fp_error *err)
 {
-    fp_status rc = fpd_folder_make(fp_config_string(app->config, "FILEPROC_DATA"), &app->data, err);
+    const char *database = database_setting(app), *storage = storage_setting(app);
+    fp_status rc;
 
-    return rc < 0 ? rc : fpd_folder_lock(app->data.data, &app->lock, err);
+    if (!*database || !*storage) {
+        rc = fpd_folder_make(fp_config_string(app->config, "FILEPROC_DATA"), &app->data, err);
+        if (rc == FILEPROC_OK)
+            rc = fpd_folder_lock(app->data.data, &app->locks[0], err);
+        if (rc < 0)
+            return rc;
+    }
+    rc = lock_elsewhere(app, 1, database, err);
+    return rc < 0 ? rc : lock_elsewhere(app, 2, storage, err);
 }
 
 /* Where objects are: what is said in so many words, the server of the starter kit's variables, the data folder. */
@@ -199,12 +270,15 @@ static fp_status open_queue(fpd_app *app, fp_error *err)
 {
     fp_queue_options o = FILEPROC_QUEUE_OPTIONS_INIT;
     const char *broker = fp_config_string(app->config, "RABBITMQ_URL");
-    fp_status rc;
 
     o.database = app->database;
     app->has_broker = broker && *broker;
-    rc = fp_queue_open(app->ctx, app->has_broker ? broker : "database:", &o, &app->queue, err);
-    return rc < 0 ? rc : fp_catalog_open(app->ctx, app->database, app->storage, &app->catalog, err);
+    return fp_queue_open(app->ctx, app->has_broker ? broker : "database:", &o, &app->queue, err);
+}
+
+static fp_status open_catalog(fpd_app *app, fp_error *err)
+{
+    return fp_catalog_open(app->ctx, app->database, app->storage, &app->catalog, err);
 }
 
 static fp_status read_definitions(const char *path, char **out, fp_error *err)
@@ -333,22 +407,38 @@ static fp_status open_bridge(fpd_app *app, fp_error *err)
     return app->bridge ? FILEPROC_OK : err->code;
 }
 
-fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, const char *service,
-                       fp_error *err)
-{
-    static fp_status (*const steps[])(fpd_app *, fp_error *) = {
-        add_metrics,    open_folder, open_storage, open_database, open_queue,
-        open_pipelines, open_jobs,   open_cache,   open_uploads,  open_bridge,
-    };
+/* In the order of dependence; a step is taken when any of its needs is needed. */
+static const struct {
+    unsigned needs;
+    fp_status (*open)(fpd_app *app, fp_error *err);
+} steps[] = {
+    { ~0u, add_metrics },
+    { ~0u, open_folder },
+    { FPD_NEEDS_STORAGE, open_storage },
+    { FPD_NEEDS_DATABASE, open_database },
+    { FPD_NEEDS_QUEUE, open_queue },
+    { FPD_NEEDS_CATALOG, open_catalog },
+    { FPD_NEEDS_JOBS, open_pipelines },
+    { FPD_NEEDS_JOBS, open_jobs },
+    { FPD_NEEDS_UPLOADS, open_cache },
+    { FPD_NEEDS_UPLOADS, open_uploads },
+    { FPD_NEEDS_UPLOADS, open_bridge },
+};
 
+fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, const char *service,
+                       unsigned needs, fp_error *err)
+{
     memset(app, 0, sizeof(*app));
     app->ctx = ctx;
     app->config = config;
     app->service = service;
-    app->lock = -1;
+    app->needs = needs;
     app->data = (fpd_text)FPD_TEXT_INIT(PATH_MAX);
+    for (size_t i = 0; i < FPD_LOCKS; i++)
+        app->locks[i] = -1;
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-        fp_status rc = steps[i](app, err);
+        fp_status rc = steps[i].needs == ~0u || (steps[i].needs & needs) ? steps[i].open(app, err)
+                                                                         : FILEPROC_OK;
 
         if (rc < 0) {
             fpd_app_close(app);
@@ -371,9 +461,9 @@ void fpd_app_close(fpd_app *app)
     fp_storage_free(app->storage);
     fpd_hub_free(app->hub);
     fpd_metrics_free(app->metrics);
-    if (app->lock >= 0)
-        close(app->lock);
+    for (size_t i = 0; i < FPD_LOCKS; i++)
+        if (app->locks[i] >= 0)
+            close(app->locks[i]);
     fpd_text_dispose(&app->data);
     memset(app, 0, sizeof(*app));
-    app->lock = -1;
 }

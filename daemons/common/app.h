@@ -15,9 +15,27 @@
 #include "progress_bridge.h"
 #include "text.h"
 
-/** Everything that routes and threads work with. The handles are shared; read-only once open. */
+/** FPD_NEEDS_*: what of it a service opens; what it stands on is named, too. */
+enum {
+    FPD_NEEDS_STORAGE = 1,
+    FPD_NEEDS_DATABASE = 2,
+    FPD_NEEDS_QUEUE = 4,
+    FPD_NEEDS_CATALOG = 8,
+    FPD_NEEDS_JOBS = 16,
+    FPD_NEEDS_UPLOADS = 32,
+    FPD_NEEDS_WORKERS = 64, /* jobs run here */
+};
+#define FPD_NEEDS_ALL 127u
+
+#define FPD_LOCKS 3u
+
+/** What the ids of objects begin with that the storage service has not received wholly. */
+#define FPD_OBJECT_STAGED "put-"
+
+/** Everything that routes and threads work with. The handles are shared; read-only once open. NULL is what isn't needed. */
 typedef struct fpd_app {
     const char *service; /* static: "fileprocd" */
+    unsigned needs;
     fp_context *ctx;
     const fp_config *config; /* borrowed */
     fp_storage *storage;
@@ -33,8 +51,9 @@ typedef struct fpd_app {
     fpd_progress_bridge *bridge; /* NULL: there is no other daemon */
     fpd_metrics *metrics;
     fpd_hub *hub;
-    fpd_text data; /* absolute path of the data folder */
-    int lock;      /* its lock; -1 = none */
+    fpd_text data; /* absolute path of the data folder; empty when nothing is in it */
+    int locks
+        [FPD_LOCKS]; /* of it, and of what the addresses of database and storage lead to; -1 = none */
     fpd_metric *uploads_total, *upload_duration, *chunks_uploaded, *jobs_finished;
 } fpd_app;
 
@@ -49,10 +68,10 @@ enum {
     FPD_UPLOAD_FAILED
 };
 
-/** Opens all of it in the order of dependence. ctx and config are borrowed. On failure nothing stays open and err says in one
- *  line what to change. */
+/** Opens what is needed in the order of dependence. ctx and config are borrowed. On failure nothing stays open and err says in
+ *  one line what to change. */
 fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, const char *service,
-                       fp_error *err);
+                       unsigned needs, fp_error *err);
 void fpd_app_close(fpd_app *app);
 
 void fpd_count_upload(fpd_app *app, size_t status);

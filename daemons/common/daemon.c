@@ -14,6 +14,7 @@
 #include "lifecycle.h"
 #include "log.h"
 #include "maintenance.h"
+#include "peers.h"
 #include "relay_thread.h"
 #include "server.h"
 #include "workers.h"
@@ -123,7 +124,7 @@ static size_t worker_count(const running *r)
     int64_t wanted = fp_config_int(r->config, "FILEPROC_WORKERS");
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-    if (!r->what->runs_jobs)
+    if (!(r->what->needs & FPD_NEEDS_WORKERS))
         return 0;
     if (wanted < 0) /* auto */
         return cores > 0 ? (size_t)cores : 1;
@@ -165,12 +166,11 @@ static const char *allowed_hosts(const running *r)
 static fp_status make_parts(running *r, fp_error *err)
 {
     r->health = fpd_health_new(&r->app, worker_count(r) > 0);
-    if (!r->health)
+    if (!r->health || !fpd_peers_init())
         return out_of_memory(err);
-    r->health_state.app = &r->app;
-    r->health_state.health = r->health;
+    fpd_health_state_init(&r->health_state, &r->app, r->health);
     if (!fpd_health_routes_add(&r->router, &r->health_state) ||
-        !r->what->add_routes(&r->router, &r->app))
+        (r->what->add_routes && !r->what->add_routes(&r->router, &r->app)))
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "there are more routes than the router holds");
     r->dispatcher =
@@ -186,13 +186,16 @@ static fp_status start_maintenance(running *r, fp_error *err)
 {
     const fpd_maintenance_options o = {
         .uploads = r->app.uploads,
-        .jobs = r->app.jobs,
+        .jobs = r->what->needs & FPD_NEEDS_WORKERS ? r->app.jobs : NULL,
         .catalog = r->app.catalog,
+        .storage = r->app.needs == FPD_NEEDS_STORAGE ? r->app.storage : NULL,
         .metrics = r->app.metrics,
         .reap_interval_ms = fp_config_int(r->config, "FILEPROC_REAP_INTERVAL"),
         .reap_grace_ms = fp_config_int(r->config, "FILEPROC_REAP_GRACE"),
     };
 
+    if (!o.uploads && !o.jobs && !o.catalog && !o.storage)
+        return FILEPROC_OK;
     r->maintenance = fpd_maintenance_start(&o);
     return r->maintenance ? FILEPROC_OK : out_of_memory(err);
 }
@@ -213,11 +216,18 @@ static fp_status start_relay(running *r, fp_error *err)
     return r->relay ? FILEPROC_OK : err->code;
 }
 
+static int64_t port(const running *r)
+{
+    int64_t given = fp_config_int(r->config, "FILEPROC_PORT");
+
+    return given < 0 ? r->what->port : given; /* auto */
+}
+
 static fp_status start_server(running *r, fp_error *err)
 {
     const fpd_server_options o = {
         .address = fp_config_string(r->config, "FILEPROC_LISTEN"),
-        .port = fp_config_int(r->config, "FILEPROC_PORT"),
+        .port = port(r),
         .insecure = fp_config_int(r->config, "FILEPROC_INSECURE") != 0,
         .threads = fp_config_int(r->config, "FILEPROC_HTTP_THREADS"),
         .keep_alive_ms = fp_config_int(r->config, "FILEPROC_KEEP_ALIVE_TIMEOUT"),
@@ -234,7 +244,7 @@ static fp_status start(running *r, fp_error *err)
     fp_status rc = check_files(r, err);
 
     if (rc == FILEPROC_OK)
-        rc = fpd_app_open(&r->app, r->ctx, r->config, r->what->name, err);
+        rc = fpd_app_open(&r->app, r->ctx, r->config, r->what->name, r->what->needs, err);
     if (rc < 0)
         return rc;
     r->app_open = true;
@@ -247,6 +257,8 @@ static fp_status start(running *r, fp_error *err)
         rc = start_server(r, err);
     if (rc < 0)
         return rc;
+    if (!(r->what->needs & FPD_NEEDS_WORKERS))
+        return FILEPROC_OK;
     r->workers = fpd_workers_start(r->app.jobs, r->app.queue, worker_count(r), err);
     return r->workers ? FILEPROC_OK : err->code;
 }
@@ -261,7 +273,8 @@ static void drain(running *r, int number)
             sigabbrev_np(number), (long long)fpd_dispatcher_in_progress(r->dispatcher));
     fpd_dispatcher_drain(r->dispatcher);
     fpd_workers_stop(fpd_steal(&r->workers));
-    fpd_hub_close(r->app.hub);
+    if (r->app.hub)
+        fpd_hub_close(r->app.hub);
     if (!fpd_dispatcher_wait_idle(r->dispatcher, timeout))
         fpd_log(FILEPROC_LOG_WARN, "server", "the drain timeout is over: %lld requests are cut",
                 (long long)fpd_dispatcher_in_progress(r->dispatcher));
@@ -275,6 +288,7 @@ static void release(running *r)
     fpd_maintenance_stop(r->maintenance);
     fpd_relay_thread_stop(r->relay);
     fpd_dispatcher_free(r->dispatcher);
+    fpd_health_state_dispose(&r->health_state);
     fpd_health_free(r->health);
     if (r->app_open)
         fpd_app_close(&r->app);
@@ -312,8 +326,10 @@ static int serve(running *r)
     atomic_store(&r->health_state.started, true);
     warn(r);
     fpd_log(FILEPROC_LOG_INFO, "server",
-            "listening on http://%s:%d, version %s, data in %s, %zu workers", address,
-            fpd_server_port(r->server), fp_version_string(), r->app.data.data, worker_count(r));
+            "listening on http://%s:%d, version %s, data %s%s, %zu workers", address,
+            fpd_server_port(r->server), fp_version_string(),
+            r->app.data.size ? "in " : "on servers", r->app.data.size ? r->app.data.data : "",
+            worker_count(r));
     number = fpd_lifecycle_wait(-1);
     drain(r, number);
     return 0;

@@ -9,8 +9,9 @@
 /** What makes one daemon differ from another. */
 typedef struct fpd_daemon {
     const char *name;                                     /* "fileprocd" */
-    bool (*add_routes)(fpd_router *router, fpd_app *app); /* false: too many */
-    bool runs_jobs;
+    int port;                                             /* when no setting says otherwise */
+    unsigned needs;                                       /* FPD_NEEDS_* */
+    bool (*add_routes)(fpd_router *router, fpd_app *app); /* false: too many. NULL: it has none */
 } fpd_daemon;
 
 /** The whole main(): the process's exit status. 2 = a setting is wrong, 1 = it could not start. */

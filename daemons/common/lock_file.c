@@ -45,15 +45,16 @@ fp_status fpd_folder_make(const char *path, fpd_text *absolute, fp_error *err)
     return absolute->failed ? fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory") : FILEPROC_OK;
 }
 
-fp_status fpd_folder_lock(const char *folder, int *fd, fp_error *err)
+/* Locks the file FOLDER/lock or FILE.lock; `what` is shown. */
+static fp_status lock(const char *of, const char *end, const char *what, int *fd, fp_error *err)
 {
     FPD_DISPOSE(fpd_text) path = FPD_TEXT_INIT(PATH_MAX);
     int opened;
 
-    fpd_text_string(&path, folder);
-    fpd_text_string(&path, "/lock");
+    fpd_text_string(&path, of);
+    fpd_text_string(&path, end);
     if (path.failed)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the data folder's path is too long");
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the path of %s is too long", what);
     opened = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (opened < 0)
         return fp_error_setf(err, FILEPROC_ERR_IO, "can't open %.120s: %s", path.data,
@@ -64,12 +65,24 @@ fp_status fpd_folder_lock(const char *folder, int *fd, fp_error *err)
         close(opened);
         if (why == EWOULDBLOCK)
             return fp_error_setf(err, FILEPROC_ERR_BUSY,
-                                 "another daemon uses the data folder %.120s", folder);
+                                 "another daemon uses %s %.80s; several at once need a database "
+                                 "server and an S3 store",
+                                 what, of);
         return fp_error_setf(err, FILEPROC_ERR_IO, "can't lock %.120s: %s", path.data,
                              strerrordesc_np(why));
     }
     *fd = opened;
     return FILEPROC_OK;
+}
+
+fp_status fpd_folder_lock(const char *folder, int *fd, fp_error *err)
+{
+    return lock(folder, "/lock", "the data folder", fd, err);
+}
+
+fp_status fpd_file_lock(const char *file, int *fd, fp_error *err)
+{
+    return lock(file, ".lock", "the database", fd, err);
 }
 
 void fpd_folder_uri(fpd_text *out, const char *scheme, const char *folder, const char *name)

@@ -3,12 +3,15 @@
 #include "maintenance.h"
 
 #include <pthread.h>
+#include <string.h>
 #include <time.h>
 
+#include "app.h"
 #include "clock.h"
 #include "log.h"
 
 #define JOBS_INTERVAL_MS 2000
+#define STAGED_PAGE 1000
 
 static const char *const reaped_kinds[] = { "expired", "discarded", "forgotten" };
 
@@ -20,6 +23,14 @@ struct fpd_maintenance {
     pthread_cond_t wake;
     bool stopping;
 };
+
+/* Nothing is shown of what is looked after elsewhere. */
+static bool add_metric(fpd_maintenance *m, bool wanted, const fpd_metric_spec *spec,
+                       fpd_metric **out)
+{
+    *out = wanted ? fpd_metrics_add(m->o.metrics, spec) : NULL;
+    return !wanted || *out;
+}
 
 static bool add_metrics(fpd_maintenance *m)
 {
@@ -53,15 +64,14 @@ static bool add_metrics(fpd_maintenance *m)
                                        .help =
                                            "Maintenance steps that failed; they are tried again." };
 
-    m->queued = fpd_metrics_add(m->o.metrics, &queued);
-    m->running = fpd_metrics_add(m->o.metrics, &running);
-    m->rescued = fpd_metrics_add(m->o.metrics, &rescued);
-    m->open_uploads = fpd_metrics_add(m->o.metrics, &open_uploads);
-    m->reaped = fpd_metrics_add(m->o.metrics, &reaped);
-    m->swept = fpd_metrics_add(m->o.metrics, &swept);
-    m->failures = fpd_metrics_add(m->o.metrics, &failures);
-    return m->queued && m->running && m->rescued && m->open_uploads && m->reaped && m->swept &&
-           m->failures;
+    bool jobs = m->o.jobs != NULL, uploads = m->o.uploads != NULL, catalog = m->o.catalog != NULL;
+
+    return add_metric(m, jobs, &queued, &m->queued) && add_metric(m, jobs, &running, &m->running) &&
+           add_metric(m, jobs, &rescued, &m->rescued) &&
+           add_metric(m, uploads, &open_uploads, &m->open_uploads) &&
+           add_metric(m, uploads || m->o.storage, &reaped, &m->reaped) &&
+           add_metric(m, catalog, &swept, &m->swept) &&
+           add_metric(m, true, &failures, &m->failures);
 }
 
 static void note_failure(fpd_maintenance *m, const char *step, const fp_error *err)
@@ -75,6 +85,8 @@ static void maintain_jobs(fpd_maintenance *m)
     fp_jobs_maintenance did = FILEPROC_JOBS_MAINTENANCE_INIT;
     fp_error err = { 0 };
 
+    if (!m->o.jobs)
+        return;
     if (fp_jobs_maintain(m->o.jobs, &did, &err) < 0) {
         note_failure(m, "rescuing jobs", &err);
         return;
@@ -93,6 +105,8 @@ static void reap_uploads(fpd_maintenance *m)
     fp_reaped did = FILEPROC_REAPED_INIT;
     fp_error err = { 0 };
 
+    if (!m->o.uploads)
+        return;
     if (fp_uploads_reap(m->o.uploads, m->o.reap_grace_ms, &did, &err) < 0) {
         note_failure(m, "reaping uploads", &err);
         return;
@@ -112,9 +126,53 @@ static void sweep_catalog(fpd_maintenance *m)
     uint64_t removed = 0;
     fp_error err = { 0 };
 
+    if (!m->o.catalog)
+        return;
     if (fp_catalog_sweep(m->o.catalog, &removed, &err) < 0)
         note_failure(m, "finishing deletions", &err);
     fpd_metric_count(m->swept, NULL, removed);
+}
+
+/* Objects that were never received wholly, when the process died meanwhile. What belongs to others is theirs. */
+static fp_status discard_page(fpd_maintenance *m, const fp_storage_list_page *page, fp_error *err)
+{
+    fp_status rc = FILEPROC_OK;
+
+    for (size_t i = 0; rc == FILEPROC_OK && i < page->count; i++) {
+        if (strncmp(page->names[i], FPD_OBJECT_STAGED, strlen(FPD_OBJECT_STAGED)) != 0 ||
+            page->modified_ms[i] > fpd_now_ms() - m->o.reap_grace_ms)
+            continue;
+        rc = fp_storage_discard(m->o.storage, page->names[i], err);
+        if (rc == FILEPROC_OK)
+            fpd_metric_count(m->reaped, (size_t[]){ 1 }, 1);
+    }
+    return rc;
+}
+
+static void reap_objects(fpd_maintenance *m)
+{
+    FPD_DISPOSE(fpd_text) cursor = FPD_TEXT_INIT(2048);
+    bool more = m->o.storage != NULL;
+    fp_error err = { 0 };
+    fp_status rc = FILEPROC_OK;
+
+    while (rc == FILEPROC_OK && more) {
+        fp_storage_list_page *page = NULL;
+
+        rc = fp_storage_list_staged(m->o.storage, cursor.size ? cursor.data : NULL, STAGED_PAGE,
+                                    &page, &err);
+        if (rc == FILEPROC_OK)
+            rc = discard_page(m, page, &err);
+        more = rc == FILEPROC_OK && page->next != NULL;
+        fpd_text_clear(&cursor, 2048);
+        if (more)
+            fpd_text_string(&cursor, page->next);
+        fp_storage_list_free(page);
+    }
+    if (rc == FILEPROC_OK && m->o.storage)
+        rc = fp_storage_reap(m->o.storage, m->o.reap_grace_ms, NULL, &err);
+    if (rc < 0)
+        note_failure(m, "removing unfinished objects", &err);
 }
 
 /* False when it is time to end. */
@@ -146,6 +204,7 @@ static void *run(void *arg)
         if (now >= reap_at) {
             reap_uploads(m);
             sweep_catalog(m);
+            reap_objects(m);
             reap_at = fpd_monotonic_ns() + m->o.reap_interval_ms * 1000000;
         }
     }

@@ -11,9 +11,10 @@
 typedef struct fpd_maintenance fpd_maintenance;
 
 typedef struct fpd_maintenance_options {
-    fp_uploads *uploads;
+    fp_uploads *uploads; /* NULL = not looked after here; the same for those below */
     fp_jobs *jobs;
     fp_catalog *catalog;
+    fp_storage *storage; /* where nobody looks after uploads, but objects are put */
     fpd_metrics *metrics;
     int64_t reap_interval_ms;
     int64_t reap_grace_ms;

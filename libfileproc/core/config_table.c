@@ -15,8 +15,9 @@
 /* Names without FILEPROC_ are the starter kit's. A row belongs here once something reads it. Keep the groups together: help and
  * documentation follow the order of this table. */
 static const fpi_setting rows[] = {
-    { "FILEPROC_PORT", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "8000", 0, 65535, NULL,
-      "TCP port to serve on. 0 takes a free one." },
+    { "FILEPROC_PORT", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "auto", 0, 65535, "auto",
+      "TCP port to serve on. auto is 8000 for fileprocd and fileproc-upload, 8001 for fileproc-metadata, 8002 for fileproc-ai, "
+      "8003 for fileproc-storage, 8004 for fileproc-processing. 0 takes a free one." },
     { "FILEPROC_LISTEN", FPI_SETTING_TEXT, FPI_GROUP_SERVER, "127.0.0.1", 1, 64, NULL,
       "Address to listen on. Without authentication any address but loopback needs --insecure." },
     { "FILEPROC_INSECURE", FPI_SETTING_SWITCH, FPI_GROUP_SERVER, "false", 0, 1, NULL,
@@ -36,9 +37,21 @@ static const fpi_setting rows[] = {
       "Origins whose pages may call the API, such as https://app.example.com. Empty: none." },
     { "FILEPROC_MAX_WATCHERS", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "32", 0, 4096, NULL,
       "WebSockets open at once. Each holds one of the threads above." },
+    { "FILEPROC_PEER_UPLOAD", FPI_SETTING_URI, FPI_GROUP_SERVER, "http://127.0.0.1:8000", 1, 4096,
+      NULL, "Where fileproc-upload is, for /health/all." },
+    { "FILEPROC_PEER_METADATA", FPI_SETTING_URI, FPI_GROUP_SERVER, "http://127.0.0.1:8001", 1, 4096,
+      NULL, "Where fileproc-metadata is, for /health/all." },
+    { "FILEPROC_PEER_AI", FPI_SETTING_URI, FPI_GROUP_SERVER, "http://127.0.0.1:8002", 1, 4096, NULL,
+      "Where fileproc-ai is, for /health/all." },
+    { "FILEPROC_PEER_STORAGE", FPI_SETTING_URI, FPI_GROUP_SERVER, "http://127.0.0.1:8003", 1, 4096,
+      NULL, "Where fileproc-storage is, for /health/all." },
+    { "FILEPROC_PEER_PROCESSING", FPI_SETTING_URI, FPI_GROUP_SERVER, "http://127.0.0.1:8004", 1,
+      4096, NULL, "Where fileproc-processing is, for /health/all." },
+    { "FILEPROC_PEER_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_SERVER, "4s", 10, MINUTE, NULL,
+      "How long /health/all waits for the other services." },
 
     { "FILEPROC_DATA", FPI_SETTING_PATH, FPI_GROUP_DATA, "./data", 1, 4000, NULL,
-      "Folder for everything that is kept: objects and the database. Made when missing." },
+      "Folder for everything that is kept: objects and the database. Made when missing, and not used when both are on servers." },
     { "DATABASE_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
       "Database: sqlite:///var/lib/fileproc/fileproc.db, or postgresql://user:password@host:5432/name. Empty: a SQLite file in "
       "the data folder." },

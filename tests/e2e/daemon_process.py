@@ -1,4 +1,4 @@
-"""Owns: one fileprocd as a process: start, readiness, ways to end, and what it must not leave behind.
+"""Owns: one daemon as a process, fileprocd or one of the five: start, readiness, ways to end, and what it must not leave behind.
 Must not know: what is asked of it."""
 
 import os
@@ -64,19 +64,20 @@ def alive(pid, started):
 class Daemon:
     """Runs on one port and one data folder from the first start to the last stop."""
 
-    def __init__(self, folder, *options, env=None, before=(), port=None):
+    def __init__(self, folder, *options, env=None, before=(), port=None, program="fileprocd"):
         self.folder = pathlib.Path(folder)
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.program = PREFIX / "bin" / program
         self.options = [str(option) for option in options]
         self.env, self.before = env or {}, list(before)
         self.process = None
         self.helpers = {}
 
     def command(self):
-        return [*self.before, PROGRAM, "--port", str(self.port), "--data", self.data, *self.options]
+        return [*self.before, self.program, "--port", str(self.port), "--data", self.data, *self.options]
 
     def start(self, wait=True):
         self.folder.mkdir(parents=True, exist_ok=True)

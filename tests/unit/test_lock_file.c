@@ -64,6 +64,29 @@ START_TEST(a_second_lock_is_refused_until_the_first_is_gone)
 }
 END_TEST
 
+START_TEST(a_file_has_a_lock_of_its_own_beside_it)
+{
+    fp_error err = { 0 };
+    char root[64], file[128], path[160];
+    int first = -1, second = -1, folder = -1;
+
+    make_root(root);
+    snprintf(file, sizeof(file), "%s/some.db", root);
+    ck_assert_int_eq(fpd_file_lock(file, &first, &err), FILEPROC_OK);
+    ck_assert_int_eq(fpd_file_lock(file, &second, &err), FILEPROC_ERR_BUSY);
+    ck_assert_ptr_nonnull(strstr(err.message, file));
+    ck_assert_int_eq(fpd_folder_lock(root, &folder, &err), FILEPROC_OK);
+    close(folder);
+    close(first);
+    ck_assert_int_eq(fpd_file_lock("/nonexistent/some.db", &second, &err), FILEPROC_ERR_IO);
+    snprintf(path, sizeof(path), "%s.lock", file);
+    unlink(path);
+    snprintf(path, sizeof(path), "%s/lock", root);
+    unlink(path);
+    rmdir(root);
+}
+END_TEST
+
 START_TEST(uris_carry_any_path)
 {
     fpd_text uri = FPD_TEXT_INIT(4096);
@@ -76,4 +99,4 @@ END_TEST
 
 RUN_TESTS("lock_file", a_folder_is_made_with_its_parents_and_kept_private,
           what_is_no_folder_is_refused, a_second_lock_is_refused_until_the_first_is_gone,
-          uris_carry_any_path)
+          a_file_has_a_lock_of_its_own_beside_it, uris_carry_any_path)
