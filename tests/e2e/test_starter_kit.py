@@ -108,7 +108,7 @@ def test_the_shell_script_runs_unchanged_against_port_8000(script_run):
     assert fetch(f"/v1/files/{completed['file_id']}")["size"] == 1048576
 
 
-def test_the_pytest_cases_pass_when_pointed_at_the_server(server, tmp_path):
+def write_pytest_cases(tmp_path, url):
     """The file is the starter kit's own; only what it imports is ours: a TestClient that asks the running server."""
     (tmp_path / "fastapi").mkdir()
     (tmp_path / "fastapi" / "__init__.py").touch()
@@ -119,8 +119,12 @@ def test_the_pytest_cases_pass_when_pointed_at_the_server(server, tmp_path):
         "        return super().request(method, self.url + path, timeout=30, **options)\n")
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "__init__.py").touch()
-    (tmp_path / "app" / "main.py").write_text(f"app = {server.url!r}\n")
+    (tmp_path / "app" / "main.py").write_text(f"app = {url!r}\n")
     shutil.copy(KIT / "test_main.txt", tmp_path / "test_main.py")
+
+
+def test_the_pytest_cases_pass_when_pointed_at_the_server(server, tmp_path):
+    write_pytest_cases(tmp_path, server.url)
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_main.py"], cwd=tmp_path,
                           env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=120,
                           check=False)
