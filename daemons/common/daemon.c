@@ -105,6 +105,8 @@ static void prepare_process(void)
     /* Each arena keeps its own free memory: many threads with an arena each would hold on to much that nobody uses. */
     mallopt(M_ARENA_MAX, 2);                /* NOLINT(concurrency-mt-unsafe): there is one thread */
     mallopt(M_TRIM_THRESHOLD, 1024 * 1024); /* NOLINT(concurrency-mt-unsafe) */
+    /* The buffer of a request's body is used again by the next one, instead of being mapped page by page each time. */
+    mallopt(M_MMAP_THRESHOLD, 1024 * 1024); /* NOLINT(concurrency-mt-unsafe) */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
