@@ -49,6 +49,7 @@ typedef struct fpi_http_request {
     void (*rewind)(void *user_data); /* the next pull begins anew; NULL: that is not possible */
     uint64_t body_size;
     bool has_body;
+    uint32_t stall_timeout_ms; /* 0 = the client's */
     /* The answer. on_header and on_body may be NULL; on_body gets only bodies of successes (2xx). */
     void (*on_header)(void *user_data, const char *name, size_t name_size, const char *value,
                       size_t value_size);

@@ -226,9 +226,12 @@ static struct curl_slist *make_headers(const fpi_http_request *rq)
 }
 
 /* Nothing is taken from the environment or from files in the user's home: proxies, .netrc. */
-static CURLcode set_ground(const fpi_http *http, fpi_http_handle *h)
+static CURLcode set_ground(const fpi_http_call *t)
 {
+    const fpi_http *http = t->http;
+    fpi_http_handle *h = t->handle;
     CURL *easy = h->easy;
+    uint32_t stall = t->rq.stall_timeout_ms ? t->rq.stall_timeout_ms : http->o.stall_timeout_ms;
     CURLcode rc = curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 
     rc |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -237,8 +240,7 @@ static CURLcode set_ground(const fpi_http *http, fpi_http_handle *h)
     rc |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     rc |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->o.connect_timeout_ms);
     rc |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    rc |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
-                           (long)(http->o.stall_timeout_ms + 999) / 1000);
+    rc |= curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)(stall + 999) / 1000);
     rc |= curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BUFFER);
     rc |= curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BUFFER);
     rc |= curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_socket);
@@ -328,7 +330,7 @@ CURLcode fpi_http_prepare(fpi_http_call *t)
     t->headers = make_headers(&t->rq);
     if (!t->headers)
         return CURLE_OUT_OF_MEMORY;
-    rc = set_ground(t->http, t->handle);
+    rc = set_ground(t);
     rc |= set_method(easy, &t->rq);
     rc |= set_callbacks(t);
     rc |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->headers);

@@ -12,6 +12,8 @@
 #define CAP_MS 5000u
 /* What a call may wait in all, also when the server asks for more: somebody waits for the answer. */
 #define WAIT_MAX_MS 20000u
+/* And what its tries may take: one that hangs until its time is out need not hang once more. */
+#define TRYING_MAX_MS 10000u
 /* While everything fails, repeating only adds to the load: each try costs, each success gives back, and what is empty stays
  * empty for the one call, not for the next that succeeds. */
 #define BUDGET 500
@@ -31,7 +33,16 @@ typedef struct tries {
     retry_store *s;
     uint32_t done;
     uint32_t waited_ms;
+    uint64_t begun_ms;
 } tries;
+
+static uint64_t clock_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 fp_status fpi_storage_retry_wrap(fp_context *ctx, const fp_storage_driver *drv, void *self,
                                  uint32_t attempts, void **out, fp_error *err)
@@ -95,7 +106,8 @@ static bool again(tries *t, fp_status rc, const fp_error *ours, fp_error *err)
         give_budget(t->s);
         return false;
     }
-    if ((ours->flags & FILEPROC_ERROR_RETRYABLE) && t->done < t->s->attempts && take_budget(t->s)) {
+    if ((ours->flags & FILEPROC_ERROR_RETRYABLE) && t->done < t->s->attempts &&
+        clock_ms() - t->begun_ms <= TRYING_MAX_MS + t->waited_ms && take_budget(t->s)) {
         wait = choose_wait(t, ours);
         if (wait <= WAIT_MAX_MS - t->waited_ms) {
             fpi_log(t->s->ctx, FILEPROC_LOG_DEBUG, "storage", "try %u failed, next in %u ms: %s",
@@ -113,7 +125,7 @@ static bool again(tries *t, fp_status rc, const fp_error *ours, fp_error *err)
 /* A call of a slot until it succeeds or is given up. */
 #define REPEAT(s, err, call)                                                                       \
     __extension__({                                                                                \
-        tries t = { .s = (s) };                                                                    \
+        tries t = { .s = (s), .begun_ms = clock_ms() };                                            \
         fp_error ours;                                                                             \
         fp_status rc;                                                                              \
                                                                                                    \

@@ -6,7 +6,7 @@
 #include "core/uri.h"
 #include "storage/storage_s3_private.h"
 
-#define STALL_TIMEOUT_MS 30000u
+#define STALL_TIMEOUT_MS 12000u
 #define IDLE_MAX 32u
 #define PARAMETER_MAX 256u
 

@@ -11,6 +11,8 @@
 #include "storage/storage_s3_xml.h"
 
 #define HEADERS_MAX 8
+/* Some say nothing while they put the parts of a large object together. */
+#define PATIENT_TIMEOUT_MS 60000u
 /* S3 refuses what is signed more than 15 minutes off. */
 #define SKEW_MIN_MS (5 * 60 * 1000)
 
@@ -311,6 +313,7 @@ fp_status fpi_s3_flow_begin(fpi_s3_flow *f, fpi_s3_store *s, fpi_s3_call *call, 
                             .rewind = call->rewind ? rewind_body : NULL,
                             .body_size = call->body_size,
                             .has_body = call->has_body,
+                            .stall_timeout_ms = call->patient ? PATIENT_TIMEOUT_MS : 0,
                             .on_header = on_header,
                             .on_body = on_body,
                             .user_data = call };

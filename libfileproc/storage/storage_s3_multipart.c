@@ -162,7 +162,9 @@ fp_status fpi_s3_multipart_copy(fpi_s3_store *s, const char *name, const char *u
 {
     FPI_DISPOSE(fp_buf) query = FILEPROC_BUF_INIT;
     FPI_DISPOSE(fp_buf) from = FILEPROC_BUF_INIT;
-    fpi_s3_call call = { .method = "PUT", .key = name, .has_body = true, .extra_count = 1 };
+    fpi_s3_call call = {
+        .method = "PUT", .key = name, .has_body = true, .patient = true, .extra_count = 1
+    };
     answer a = { 0 };
     fp_status rc = fpi_s3_part_query(s, number, upload, &query, err);
 
@@ -236,7 +238,9 @@ fp_status fpi_s3_multipart_complete(fpi_s3_store *s, const char *name, const cha
 {
     FPI_DISPOSE(fp_buf) query = FILEPROC_BUF_INIT;
     FPI_DISPOSE(fp_buf) body = FILEPROC_BUF_INIT;
-    fpi_s3_call call = { .method = "POST", .key = name, .has_body = true, .piece_count = 1 };
+    fpi_s3_call call = {
+        .method = "POST", .key = name, .has_body = true, .patient = true, .piece_count = 1
+    };
     bool conditional = false;
     answer a = { 0 };
     fp_status rc = fpi_s3_part_query(s, 0, upload, &query, err);

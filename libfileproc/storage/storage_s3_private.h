@@ -62,6 +62,7 @@ typedef struct fpi_s3_call {
     size_t piece_count;
     const char *body_hash; /* SHA-256 in hex, when it is known; NULL = to be computed */
     bool has_body;
+    bool patient; /* the server has much to do before it answers */
     /* In place of pieces: the body comes bit by bit, see fpi_http_request. body_hash is set. */
     fp_status (*pull)(void *user_data, void *buf, size_t cap, size_t *got, fp_error *err);
     void (*rewind)(void *user_data);

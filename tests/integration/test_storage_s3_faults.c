@@ -313,6 +313,47 @@ START_TEST(publication_survives_every_kind_of_answer)
 }
 END_TEST
 
+START_TEST(slots_that_fail_on_their_way_go_out_again)
+{
+    static const char *const faults[] = {
+        "{\"kind\":\"status\",\"status\":503,\"code\":\"SlowDown\",\"match\":\"partNumber\",\"count\":3}",
+        "{\"kind\":\"status\",\"status\":500,\"code\":\"InternalError\",\"match\":\"partNumber\",\"count\":2}",
+        "{\"kind\":\"status\",\"status\":400,\"code\":\"RequestTimeout\",\"match\":\"partNumber\"}",
+        "{\"kind\":\"late\",\"status\":500,\"match\":\"partNumber\"}",
+        "{\"kind\":\"drop\",\"match\":\"partNumber\",\"count\":2}",
+        "{\"kind\":\"refuse\",\"match\":\"partNumber\",\"count\":3}",
+        "{\"kind\":\"refuse\",\"match\":\"%21s\",\"count\":3}",
+        "{\"kind\":\"drop\",\"match\":\"%21s\",\"count\":2}",
+    };
+
+    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
+        char uri[160];
+        fp_storage *st = NULL;
+        fp_error err = { 0 };
+        fp_assembly *a;
+        storage_world w;
+
+        storage_world_open(&w, drivers);
+        snprintf(uri, sizeof(uri), "%s&payload=%s", w.uri, _i ? "unsigned" : "signed");
+        ck_status(fp_storage_open(w.ctx, uri, options(), &st, &err), FILEPROC_OK, &err);
+        inject(faults[i]);
+        a = must_open(st, "u", CREATE);
+        if (!strstr(faults[i], "%21s"))
+            ck_status(fp_assembly_set_target(a, "k", 2 * SLOT + 9, &err), FILEPROC_OK, &err);
+        must_part(a, 1, 0, 2 * SLOT);
+        must_part(a, 1, 2 * SLOT, 9);
+        fp_assembly_close(a);
+        a = must_open(st, "u", 0);
+        ck_assert_uint_eq(fp_assembly_part_count(a), 2);
+        ck_status(fp_assembly_publish(a, "k", 2 * SLOT + 9, 0, &err), FILEPROC_OK, &err);
+        ck_assert(object_is(st, "k", 1, 2 * SLOT + 9));
+        fp_assembly_close(a);
+        fp_storage_free(st);
+        storage_world_close(&w);
+    }
+}
+END_TEST
+
 START_TEST(a_part_that_another_wrote_over_is_noticed)
 {
     fp_error err = { 0 };
@@ -468,6 +509,48 @@ START_TEST(connections_that_are_cut_lose_nothing)
 }
 END_TEST
 
+static int64_t elapsed_ms(const struct timespec *begin)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    return (end.tv_sec - begin->tv_sec) * INT64_C(1000) + (end.tv_nsec - begin->tv_nsec) / 1000000;
+}
+
+START_TEST(a_connection_that_hangs_is_given_up_and_a_slow_one_is_not)
+{
+    char port[16], uri[128];
+    struct timespec begin;
+    fp_storage *st = NULL;
+    fp_error err = { 0 };
+    fp_assembly *a;
+    storage_world w;
+    child proxy;
+
+    storage_world_open(&w, drivers);
+    child_start(&proxy, SOURCE_ROOT "/tests/support/tcp_proxy.py", endpoint);
+    child_line(&proxy, port, sizeof(port));
+    snprintf(uri, sizeof(uri), "s3://bucket?endpoint=127.0.0.1:%s&secure=0&payload=unsigned", port);
+    ck_status(fp_storage_open(w.ctx, uri, options(), &st, &err), FILEPROC_OK, &err);
+    a = must_open(st, "u", CREATE);
+    child_tell(&proxy, "slow 2500000");
+    must_part(a, 1, 0, SLOT);
+    child_tell(&proxy, "stall");
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    ck_status(try_part(a, 1, SLOT, SLOT, &err), FILEPROC_ERR_TIMEOUT, &err);
+    ck_assert_int_lt(elapsed_ms(&begin), 25000);
+    ck_assert_uint_ne(err.flags & FILEPROC_ERROR_RETRYABLE, 0);
+    child_tell(&proxy, "pass");
+    must_part(a, 1, SLOT, SLOT);
+    ck_status(fp_assembly_publish(a, "k", 2 * SLOT, 0, &err), FILEPROC_OK, &err);
+    ck_assert(object_is(w.st, "k", 1, 2 * SLOT));
+    fp_assembly_close(a);
+    child_end(&proxy);
+    fp_storage_free(st);
+    storage_world_close(&w);
+}
+END_TEST
+
 /* The driver with slots so small that no time is spent on bytes. */
 #define TINY_SLOT 1000
 
@@ -614,6 +697,7 @@ int main(void)
         a_lost_upload_is_told,
         lists_that_are_cut_go_on_without_repeating,
         connections_that_are_cut_lose_nothing,
+        a_connection_that_hangs_is_given_up_and_a_slow_one_is_not,
         bad_addresses_are_refused,
         nobody_there_is_told_as_busy,
     };
@@ -623,6 +707,7 @@ int main(void)
     tcase_set_timeout(slow, 400); /* hundreds of rounds, each of a dozen requests */
     tcase_add_test(slow, everything_survives_every_allocation_failure);
     suite_add_tcase(suite, slow);
+    tcase_add_loop_test(slow, slots_that_fail_on_their_way_go_out_again, 0, 2);
 
     storage_contract_add(suite, drivers, 1);
     assembly_contract_add(suite, drivers, 1);

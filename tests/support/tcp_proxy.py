@@ -70,6 +70,7 @@ def serve(listener, target):
         except OSError:
             client.close()
             continue
+        server.settimeout(None)
         for s in (client, server):
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for arguments in ((client, server, "up"), (server, client, "down")):

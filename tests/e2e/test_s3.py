@@ -1,0 +1,183 @@
+"""Owns: fileprocd with an S3 server: uploads, and what becomes of them while the server is away, hangs, or the daemon is killed.
+Must not know: how S3 is spoken to."""
+
+import os
+import pathlib
+import sys
+import time
+
+import pytest
+import requests
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
+
+from api import ask, check_problem, complete, content, initiate, send_chunk, status, try_chunk, try_complete, wait_until  # noqa: E402
+from daemon_process import Daemon  # noqa: E402
+from s3_gateway import Gateway, installed  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not installed(), reason="no Ceph gateway is installed")
+AWAY_SECONDS = 20 if os.environ.get("FILEPROC_SLOW") == "yes" else 4
+CHUNK = 5 << 20
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory):
+    own = Gateway(tmp_path_factory.mktemp("s3") / "server").start()
+    own.make_bucket("uploads") # later, after a restart, the gateway would wait half a minute for its dead predecessor
+    yield own
+    own.stop()
+
+
+@pytest.fixture(params=["minio", "unsigned"])
+def daemon(request, tmp_path, gateway):
+    """By the starter kit's variables, and by a URI of our own."""
+    bucket = "uploads"
+    access, secret = gateway.keys
+    env = {"MINIO_ACCESS_KEY": access, "MINIO_SECRET_KEY": secret, "FILEPROC_REAP_INTERVAL": "300ms"}
+    if request.param == "minio":
+        env.update({"MINIO_ENDPOINT": gateway.endpoint, "MINIO_BUCKET": bucket, "MINIO_SECURE": "false"})
+    else:
+        env["FILEPROC_STORAGE_URL"] = f"s3://{bucket}/below?endpoint={gateway.endpoint}&secure=0&payload=unsigned"
+    own = Daemon(tmp_path / "fileprocd", env=env).start()
+    yield own
+    assert own.end() is None, own.log_text()[-4000:]
+    assert secret not in own.log_text()
+
+
+def make(chunks, last=123456):
+    """Bytes of so many chunks, no two alike, the last of them short."""
+    return os.urandom(chunks * CHUNK - CHUNK + last)
+
+
+def chunk_of(data, index):
+    return data[index * CHUNK:(index + 1) * CHUNK]
+
+
+def begin(daemon, data):
+    session = initiate(daemon, len(data), "file.zip", "application/zip")
+    assert session["chunk_size"] == CHUNK
+    return session["upload_id"], session["total_chunks"]
+
+
+def other(data):
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2)], ids=["in order", "in any order"])
+def test_an_upload_goes_through(daemon, order):
+    data = make(4)
+    upload_id, _ = begin(daemon, data)
+    for index in order:
+        send_chunk(daemon, upload_id, index, chunk_of(data, index), form=index == 1)
+    for index in order:
+        send_chunk(daemon, upload_id, index, chunk_of(data, index))
+        check_problem(try_chunk(daemon, upload_id, index, other(chunk_of(data, index))), 409, "chunk_conflict")
+    done = complete(daemon, upload_id)
+    assert complete(daemon, upload_id) == done
+    assert content(daemon, done["file_id"]) == data
+    wait_until(lambda: "1 staged objects removed" in daemon.log_text(), 20, "what is staged stays behind")
+    assert ask(daemon, "DELETE", f"/v1/files/{done['file_id']}").status_code == 204
+
+
+def test_acknowledged_chunks_survive_a_kill_of_the_daemon(daemon):
+    data = make(5)
+    upload_id, count = begin(daemon, data)
+    for index in (0, 3, 1):
+        send_chunk(daemon, upload_id, index, chunk_of(data, index))
+        daemon.kill()
+        daemon.restart()
+    assert status(daemon, upload_id)["chunks_uploaded"] == 3
+    for index in range(count):
+        send_chunk(daemon, upload_id, index, chunk_of(data, index))
+    check_problem(try_chunk(daemon, upload_id, 3, other(chunk_of(data, 3))), 409, "chunk_conflict")
+    daemon.kill()
+    daemon.restart()
+    assert content(daemon, complete(daemon, upload_id)["file_id"]) == data
+
+
+def is_alive(daemon):
+    try:
+        return ask(daemon, "GET", "/livez").status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def refused_quickly(reply, seconds):
+    check_problem(reply, 503, "busy")
+    assert reply.elapsed.total_seconds() < seconds
+
+
+def test_nothing_is_lost_while_the_server_is_away(daemon, gateway):
+    data = make(6)
+    upload_id, count = begin(daemon, data)
+    for index in (0, 1):
+        send_chunk(daemon, upload_id, index, chunk_of(data, index))
+    gateway.halt()
+    try:
+        deadline = time.monotonic() + AWAY_SECONDS
+        while time.monotonic() < deadline:
+            refused_quickly(try_chunk(daemon, upload_id, 2, chunk_of(data, 2)), 3)
+            refused_quickly(try_chunk(daemon, upload_id, count - 1, chunk_of(data, count - 1)), 3)
+            assert status(daemon, upload_id)["chunks_uploaded"] == 2
+            time.sleep(0.2)
+        daemon.kill() # what was acknowledged is not in its memory alone
+        daemon.start(wait=False) # it is alive, and not ready
+        wait_until(lambda: is_alive(daemon), 20, "the daemon does not start without its storage")
+        assert not daemon.is_ready()
+        refused_quickly(try_chunk(daemon, upload_id, 2, chunk_of(data, 2)), 3)
+    finally:
+        gateway.resume()
+    for index in range(count):
+        send_chunk(daemon, upload_id, index, chunk_of(data, index))
+    assert content(daemon, complete(daemon, upload_id)["file_id"]) == data
+
+
+def test_completion_waits_for_a_server_that_is_away(daemon, gateway):
+    data = make(2)
+    upload_id, count = begin(daemon, data)
+    for index in range(count):
+        send_chunk(daemon, upload_id, index, chunk_of(data, index))
+    gateway.halt()
+    try:
+        refused_quickly(try_complete(daemon, upload_id), 5)
+    finally:
+        gateway.resume()
+    done = complete(daemon, upload_id)
+    assert content(daemon, done["file_id"]) == data and complete(daemon, upload_id) == done
+
+
+def test_the_server_goes_in_the_middle_of_a_chunk(daemon, gateway):
+    data = make(3)
+    upload_id, count = begin(daemon, data)
+    send_chunk(daemon, upload_id, 0, chunk_of(data, 0))
+
+    def dying():
+        yield chunk_of(data, 1)[:CHUNK // 2]
+        gateway.halt()
+        yield chunk_of(data, 1)[CHUNK // 2:]
+    try:
+        try:
+            reply = try_chunk(daemon, upload_id, 1, dying())
+        except requests.ConnectionError: # the answer came while it was still sending
+            reply = None
+        if reply is not None:
+            check_problem(reply, 503, "busy")
+    finally:
+        gateway.resume()
+    for index in range(count):
+        send_chunk(daemon, upload_id, index, chunk_of(data, index))
+    assert content(daemon, complete(daemon, upload_id)["file_id"]) == data
+
+
+def test_a_server_that_hangs_is_given_up(daemon, gateway):
+    data = make(3)
+    upload_id, count = begin(daemon, data)
+    send_chunk(daemon, upload_id, 0, chunk_of(data, 0))
+    gateway.hang()
+    try:
+        refused_quickly(try_chunk(daemon, upload_id, 1, chunk_of(data, 1)), 25)
+    finally:
+        gateway.go_on()
+    for index in range(count):
+        send_chunk(daemon, upload_id, index, chunk_of(data, index))
+    assert content(daemon, complete(daemon, upload_id)["file_id"]) == data
