@@ -292,7 +292,7 @@ END_TEST
 
 typedef struct slow_writer {
     const char *id;
-    volatile bool stop;
+    atomic_bool stop;
 } slow_writer;
 
 static void *write_slowly(void *arg)
@@ -301,7 +301,7 @@ static void *write_slowly(void *arg)
     fp_chunk *c = must_begin(&a, s->id, 0);
     fp_error err = { 0 };
 
-    while (!s->stop) {
+    while (!atomic_load(&s->stop)) {
         ck_status(fp_chunk_write(c, "x", 1, &err), FILEPROC_OK, &err);
         pause_ms(20);
     }
