@@ -49,7 +49,8 @@ class UploadsOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("database", c_void_p), ("storage", c_void_p), ("catalog", c_void_p),
                 ("jobs", c_void_p), ("allowed_types", c_char_p), ("bucket", c_char_p), ("max_file_size", c_uint64),
                 ("chunk_size", c_uint64), ("min_free_bytes", c_uint64), ("session_timeout_ms", c_int64),
-                ("tombstone_ms", c_int64), ("on_progress", c_void_p), ("user_data", c_void_p)]
+                ("tombstone_ms", c_int64), ("on_progress", c_void_p), ("user_data", c_void_p), ("cache", c_void_p),
+                ("lease_ms", c_uint32), ("reserved", c_uint32)]
 
 
 class UploadRequest(Sized):
