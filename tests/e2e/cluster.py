@@ -13,13 +13,14 @@ from daemon_process import Daemon, free_port
 SUPPORT = pathlib.Path(__file__).parents[1] / "support"
 sys.path.append(str(SUPPORT))
 POSTGRESQL = os.environ.get("FILEPROC_TEST_POSTGRESQL_URI")
+REDIS = os.environ.get("FILEPROC_TEST_REDIS_URI")
 S3 = os.environ.get("FILEPROC_TEST_S3_ENDPOINT")
 NAMES = ("upload", "metadata", "ai", "storage", "processing")
 
 
 def available():
     from broker import installed
-    return bool(POSTGRESQL and S3 and installed())
+    return bool(POSTGRESQL and REDIS and S3 and installed())
 
 
 def sql(text):
@@ -51,8 +52,8 @@ class Proxy:
         self.process.wait(10)
 
 
-def environment(database, broker, bucket, s3=S3):
-    return {"DATABASE_URL": database, "RABBITMQ_URL": broker, "MINIO_ENDPOINT": s3, "MINIO_BUCKET": bucket,
+def environment(database, broker, bucket):
+    return {"DATABASE_URL": database, "REDIS_URL": REDIS, "RABBITMQ_URL": broker, "MINIO_ENDPOINT": S3, "MINIO_BUCKET": bucket,
             "MINIO_ACCESS_KEY": os.environ["FILEPROC_TEST_S3_ACCESS_KEY"],
             "MINIO_SECRET_KEY": os.environ["FILEPROC_TEST_S3_SECRET_KEY"]}
 

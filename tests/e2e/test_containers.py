@@ -74,7 +74,7 @@ def expressions():
     return found + re.findall(r"^\s+expr: (.*)$", (DEPLOY / "prometheus" / "rules.yml").read_text(), re.M)
 
 
-@pytest.mark.skipif(not cluster.available(), reason="no PostgreSQL, S3 server and RabbitMQ")
+@pytest.mark.skipif(not cluster.available(), reason="no PostgreSQL, Redis, RabbitMQ and S3 server")
 def test_whatever_is_watched_exists(tmp_path):
     from broker import Broker
     broker = Broker(tmp_path / "broker").start()

@@ -114,6 +114,7 @@ def test_the_page_s_commands_make_five_healthy_services(host):
     everyone = get(host, 8000, "/health/all")
     assert everyone["status"] == "healthy" and set(everyone["services"]) == set(cluster.NAMES)
     assert set(everyone["services"]["processing"]["dependencies"]) >= {"database", "storage", "rabbitmq", "helper"}
+    assert set(everyone["services"]["upload"]["dependencies"]) >= {"database", "storage", "redis", "rabbitmq"}
     for port, name in ((8000, "upload"), (8001, "metadata"), (8002, "ai"), (8003, "storage"), (8004, "processing")):
         assert get(host, port, "/health")["service"] == f"fileproc-{name}"
 

@@ -1,6 +1,7 @@
-"""Owns: the five daemons over PostgreSQL, RabbitMQ and an S3 server: they start at once, work together, and tell the truth of their
+"""Owns: the five daemons over PostgreSQL, Redis, RabbitMQ and an S3 server: they start at once, work together, and tell the truth of their
 health; and that what belongs to one process is kept from a second one."""
 
+import re
 import subprocess
 import time
 
@@ -8,12 +9,12 @@ import cluster
 import metrics_text
 import pytest
 
-from api import UNKNOWN, ask, check_problem, content, get, initiate, send_chunk, upload, wait_for_job, wait_until
+from api import UNKNOWN, ask, check_problem, content, get, initiate, send_chunk, try_chunk, upload, wait_for_job, wait_until
 from daemon_process import HELPER, PREFIX, Daemon, environment, free_port
 from media_files import PHOTOS
 
-needs_servers = pytest.mark.skipif(not cluster.available(), reason="no PostgreSQL, S3 server and RabbitMQ")
-DEPENDENCIES = {"upload": {"database", "storage", "rabbitmq", "disk"}, "metadata": {"database", "storage", "disk"}, "ai": set(),
+needs_servers = pytest.mark.skipif(not cluster.available(), reason="no PostgreSQL, Redis, RabbitMQ and S3 server")
+DEPENDENCIES = {"upload": {"database", "storage", "redis", "rabbitmq", "disk"}, "metadata": {"database", "storage", "disk"}, "ai": set(),
                 "storage": {"storage"}, "processing": {"database", "storage", "rabbitmq", "helper", "disk"}}
 
 
@@ -136,15 +137,16 @@ def told_of(daemon, part, word):
 @needs_servers
 def test_a_server_that_is_away_or_hangs_is_noticed_by_who_needs_it(services, broker, tmp_path):
     """One proxy before each server, the five behind them."""
-    database = services.database.split("@")[1].split("/")[0]
+    database, redis = (re.search(r"[^@/]+:\d+(?=/|$|\?)", uri).group() for uri in (services.database, cluster.REDIS))
     proxies = {"database": cluster.Proxy(database), "storage": cluster.Proxy(cluster.S3),
-               "rabbitmq": cluster.Proxy(broker.uri.split("@")[1].split("/")[0])}
+               "rabbitmq": cluster.Proxy(broker.uri.split("@")[1].split("/")[0]), "redis": cluster.Proxy(redis)}
     env = {**services.env, "DATABASE_URL": services.database.replace(database, proxies["database"].address),
-           "MINIO_ENDPOINT": proxies["storage"].address,
+           "REDIS_URL": cluster.REDIS.replace(redis, proxies["redis"].address), "MINIO_ENDPOINT": proxies["storage"].address,
            "RABBITMQ_URL": broker.uri.replace(broker.uri.split("@")[1].split("/")[0], proxies["rabbitmq"].address)}
     own = {name: Daemon(tmp_path / name, env=env, program=f"fileproc-{name}").start() for name in cluster.NAMES}
     try:
         for part, rule, word in (("storage", "refuse", "disconnected"), ("storage", "stall", "timeout"), ("rabbitmq", "refuse", "disconnected"),
+                                 ("redis", "refuse", "disconnected"),
                                  ("database", "refuse", "disconnected"), ("database", "stall", "timeout")):
             proxies[part].set(rule)
             for name, one in own.items():
@@ -167,18 +169,20 @@ def test_a_server_that_is_away_or_hangs_is_noticed_by_who_needs_it(services, bro
 
 
 @needs_servers
-def test_an_upload_in_progress_outlives_its_daemon(services, broker, tmp_path):
-    """Any replica can go on with what another one acknowledged."""
+def test_chunks_may_go_to_any_of_several_and_one_may_die(services):
+    """What one acknowledged, another goes on with."""
     first, second = [one for one in services.all if one.program.name == "fileproc-upload"]
     data = PHOTOS[0].read_bytes()
-    data = (data * (12 * 1048576 // len(data) + 1))[:12 * 1048576]
+    data = (data * (17 * 1048576 // len(data) + 1))[:17 * 1048576]
     session = initiate(first, len(data), "large.txt", "text/plain")
     size = session["chunk_size"]
     send_chunk(first, session["upload_id"], 0, data[:size])
+    send_chunk(second, session["upload_id"], 1, data[size:2 * size])
+    send_chunk(first, session["upload_id"], 2, data[2 * size:3 * size])
     first.kill()
     try:
-        send_chunk(second, session["upload_id"], 1, data[size:2 * size])
-        send_chunk(second, session["upload_id"], 2, data[2 * size:])
+        rest = lambda: try_chunk(second, session["upload_id"], 3, data[3 * size:]).status_code == 200
+        wait_until(rest, 30, "the lease of the dead one does not end")
         done = ask(second, "POST", f"/v1/uploads/{session['upload_id']}/complete").json()
         assert content(services["metadata"], done["file_id"]) == data
     finally:
