@@ -12,10 +12,14 @@
 #include "scratch.h"
 #include "storage/storage_s3_private.h"
 
-static const char *variable(const char *name)
+/* FILEPROC_TEST_S3_..., or that of the server which FILEPROC_TEST_S3_SERVER names. */
+static const char *variable(const char *what)
 {
-    const char *value = getenv(name);
+    const char *server = getenv("FILEPROC_TEST_S3_SERVER"), *value;
+    char name[64];
 
+    snprintf(name, sizeof(name), "FILEPROC_TEST_%s_%s", server ? server : "S3", what);
+    value = getenv(name);
     if (!value || !*value) {
         printf("1..0 # SKIP %s is not set: no S3 server\n", name);
         exit(77);
@@ -23,22 +27,29 @@ static const char *variable(const char *name)
     return value;
 }
 
+bool s3_server_is(const char *name)
+{
+    const char *server = getenv("FILEPROC_TEST_S3_SERVER");
+
+    return server && strcmp(server, name) == 0;
+}
+
 void s3_server_need(void)
 {
-    variable("FILEPROC_TEST_S3_ENDPOINT");
+    variable("ENDPOINT");
 }
 
 const char *s3_server_endpoint(void)
 {
-    return variable("FILEPROC_TEST_S3_ENDPOINT");
+    return variable("ENDPOINT");
 }
 
 const fp_storage_options *s3_server_options(void)
 {
     static fp_storage_options o = FILEPROC_STORAGE_OPTIONS_INIT;
 
-    o.access_key = variable("FILEPROC_TEST_S3_ACCESS_KEY");
-    o.secret_key = variable("FILEPROC_TEST_S3_SECRET_KEY");
+    o.access_key = variable("ACCESS_KEY");
+    o.secret_key = variable("SECRET_KEY");
     return &o;
 }
 

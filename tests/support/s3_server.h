@@ -7,6 +7,8 @@
 
 /* Ends the program as skipped (77) when there is no server. */
 void s3_server_need(void);
+/* Whether the tests run against the server of this name (FILEPROC_TEST_S3_SERVER). */
+bool s3_server_is(const char *name);
 /* For storage_contract. */
 void s3_server_fresh(char uri[128]);
 void s3_server_gone(const char *uri);

@@ -161,15 +161,18 @@ static void *swap_objects(void *arg)
 }
 
 /* Reads through a descriptor: one version, whatever happens to the key. */
-static bool descriptor_shows_one_version(fp_storage *st)
+static bool descriptor_shows_one_version(const storage_world *w)
 {
     unsigned char bytes[100001];
     fp_error err = { 0 };
     int32_t fd = -1;
     unsigned seed;
     ssize_t n;
+    fp_status rc = fp_storage_open_fd(w->st, "swapped", &fd, &err);
 
-    ck_status(fp_storage_open_fd(st, "swapped", &fd, &err), FILEPROC_OK, &err);
+    if (rc == FILEPROC_ERR_NOTFOUND && w->driver->eventual)
+        return true;
+    ck_status(rc, FILEPROC_OK, &err);
     n = pread(fd, bytes, sizeof(bytes), 0);
     close(fd);
     seed = n == 70000;
@@ -188,14 +191,16 @@ static void *watch_objects(void *arg)
         size_t got = 0;
         fp_error err = { 0 };
         unsigned seed;
+        fp_status rc = fp_storage_read(s->w->st, "swapped", 0, bytes, sizeof(bytes), &got, &err);
 
-        ck_status(fp_storage_read(s->w->st, "swapped", 0, bytes, sizeof(bytes), &got, &err),
-                  FILEPROC_OK, &err);
+        if (rc == FILEPROC_ERR_NOTFOUND && s->w->driver->eventual)
+            continue;
+        ck_status(rc, FILEPROC_OK, &err);
         ck_assert(got == 70000 || got == 90000);
         seed = got == 70000;
         for (size_t i = 0; i < got; i += 997)
             ck_assert_uint_eq(bytes[i], content_at(seed, i));
-        ck_assert(descriptor_shows_one_version(s->w->st));
+        ck_assert(descriptor_shows_one_version(s->w));
     }
     return NULL;
 }
@@ -258,7 +263,7 @@ START_TEST(of_many_exclusive_puts_one_wins)
     for (int round = 0; round < 10; round++) {
         racer racers[8];
         storage_world w;
-        size_t winners = 0;
+        size_t winners = 0, stored = 0;
 
         storage_world_open(&w, &drivers[_i]);
         for (unsigned i = 0; i < 8; i++)
@@ -267,12 +272,13 @@ START_TEST(of_many_exclusive_puts_one_wins)
         for (unsigned i = 0; i < 8; i++) {
             if (racers[i].rc == FILEPROC_OK) {
                 winners++;
-                ck_assert(object_is(w.st, "new/folder/key", i, 1000));
+                stored += object_is(w.st, "new/folder/key", i, 1000);
             } else {
                 ck_assert_int_eq(racers[i].rc, FILEPROC_ERR_EXISTS);
             }
         }
-        ck_assert_uint_eq(winners, 1);
+        ck_assert_uint_eq(stored, 1);
+        ck_assert(winners == 1 || (winners > 1 && drivers[_i].eventual));
         ck_assert_uint_eq(staged_count(w.st), 0);
         storage_world_close(&w);
     }

@@ -18,6 +18,9 @@ typedef struct storage_contract {
     bool keeps;                    /* what is stored outlives the handle */
     bool server_clock;             /* times are those of a server: about now, to the second */
     bool flat;                     /* no folders: a key may begin with another one and '/' */
+    /* A server without conditional writes, that is of several minds for a moment: of exclusive puts at the same moment more than one may
+     * succeed, and who reads while an object is replaced may find none. docs/internals/storage-s3.md */
+    bool eventual;
     const fp_storage_options *(*options)(void); /* NULL = all defaults */
 } storage_contract;
 
