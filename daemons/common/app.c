@@ -363,12 +363,29 @@ static fp_status open_jobs(fpd_app *app, fp_error *err)
     return fp_jobs_open(app->ctx, &o, &app->jobs, err);
 }
 
+static void set_limits(fpd_app *app)
+{
+    app->limit = (fpd_rate_limit){
+        .per_client = number(app, "FILEPROC_RATE_LIMIT"),
+        .per_owner = number(app, "FILEPROC_RATE_LIMIT_OWNER"),
+        .window_ms = (uint32_t)number(app, "FILEPROC_RATE_WINDOW"),
+        .proxies = fp_config_string(app->config, "FILEPROC_TRUSTED_PROXIES"),
+    };
+}
+
+/* For the leases of uploads, and the counts of limits. */
 static fp_status open_cache(fpd_app *app, fp_error *err)
 {
     const char *server = text_or_null(app, "REDIS_URL");
+    fp_status rc;
 
+    set_limits(app);
+    if (!(app->needs & FPD_NEEDS_UPLOADS) && !app->limit.per_client)
+        return FILEPROC_OK;
     app->has_redis = server != NULL;
-    return fp_cache_open(app->ctx, server ? server : "mem:", NULL, &app->cache, err);
+    rc = fp_cache_open(app->ctx, server ? server : "mem:", NULL, &app->cache, err);
+    app->limit.cache = app->cache;
+    return rc;
 }
 
 static fp_status open_uploads(fpd_app *app, fp_error *err)
@@ -420,7 +437,7 @@ static const struct {
     { FPD_NEEDS_CATALOG, open_catalog },
     { FPD_NEEDS_JOBS, open_pipelines },
     { FPD_NEEDS_JOBS, open_jobs },
-    { FPD_NEEDS_UPLOADS, open_cache },
+    { ~0u, open_cache },
     { FPD_NEEDS_UPLOADS, open_uploads },
     { FPD_NEEDS_UPLOADS, open_bridge },
 };

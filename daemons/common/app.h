@@ -13,6 +13,7 @@
 #include "hub.h"
 #include "metrics.h"
 #include "progress_bridge.h"
+#include "rate_limit.h"
 #include "text.h"
 
 /** FPD_NEEDS_*: what of it a service opens; what it stands on is named, too. */
@@ -47,6 +48,7 @@ typedef struct fpd_app {
     fp_jobs *jobs;
     fp_cache *cache;
     bool has_redis; /* the cache is one that all daemons share */
+    fpd_rate_limit limit;
     fp_uploads *uploads;
     fpd_progress_bridge *bridge; /* NULL: there is no other daemon */
     fpd_metrics *metrics;

@@ -180,6 +180,8 @@ static fp_status make_parts(running *r, fp_error *err)
                            fp_config_string(r->config, "FILEPROC_CORS_ORIGINS"), allowed_hosts(r));
     if (!r->dispatcher)
         return out_of_memory(err);
+    if (r->app.limit.per_client)
+        fpd_dispatcher_set_limit(r->dispatcher, &r->app.limit);
     r->health_state.dispatcher = r->dispatcher;
     return FILEPROC_OK;
 }

@@ -26,6 +26,7 @@ static const double seconds[] = { 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
 struct fpd_dispatcher {
     const fpd_router *router;
     const char *cors_origins, *hosts;
+    const fpd_rate_limit *limit; /* or NULL */
     fpd_metric *requests, *durations, *received, *sent;
     const char *patterns[FPD_ROUTES_MAX + 1]; /* each once; the last is no_route */
     size_t pattern_count;
@@ -137,6 +138,11 @@ void fpd_dispatcher_free(fpd_dispatcher *d)
     free(d);
 }
 
+void fpd_dispatcher_set_limit(fpd_dispatcher *d, const fpd_rate_limit *limit)
+{
+    d->limit = limit;
+}
+
 static void begin(fpd_dispatcher *d)
 {
     atomic_fetch_add(&d->in_progress, 1);
@@ -200,6 +206,8 @@ static void serve(fpd_dispatcher *d, fpd_request *rq)
     } else if (!always && atomic_load(&d->draining)) {
         rq->close = true;
         fpd_problem(rq, 503, "draining", "The server is about to stop.");
+    } else if (!always && d->limit && !fpd_rate_limit_client(d->limit, rq)) {
+        return; /* it was told so */
     } else if (result == FPD_ROUTER_FOUND) {
         rq->route->handler(rq, user_data);
     } else {

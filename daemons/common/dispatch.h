@@ -4,6 +4,7 @@
 #define FPD_DISPATCH_H
 
 #include "metrics.h"
+#include "rate_limit.h"
 #include "router.h"
 
 typedef struct fpd_dispatcher fpd_dispatcher;
@@ -14,6 +15,9 @@ fpd_dispatcher *fpd_dispatcher_new(const fpd_router *router, fpd_metrics *metric
                                    const char *cors_origins, const char *hosts);
 void fpd_dispatcher_free(fpd_dispatcher *d);
 FPD_DEFINE_CLEANUP(fpd_dispatcher, fpd_dispatcher_free)
+
+/** From now on clients are counted. limit is borrowed and must outlive it. Before the first request. */
+void fpd_dispatcher_set_limit(fpd_dispatcher *d, const fpd_rate_limit *limit);
 
 /** Serves one request and answers its status. 101: the handler accepted an upgrade to a WebSocket, nothing was written yet, and
  *  *upgrade is what the handler set. Any thread. */

@@ -59,7 +59,7 @@ static void send_problem(fpd_request *rq, int status, const char *code, const ch
 {
     FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(32 * 1024);
 
-    if (status == 503 || status == 507 || status == 429)
+    if (status == 503 || status == 507)
         fpd_reply_header(rq, "Retry-After", "%d", status == 507 ? 60 : 1);
     fpd_reply_header(rq, "Cache-Control", "no-store");
     fpd_text_printf(&json, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",

@@ -79,6 +79,8 @@ static void initiate_upload(fpd_request *rq, void *user_data)
         !fpd_json_string(rq, body, "user_id", false, &request.owner) ||
         !take_metadata(rq, body, &metadata))
         return;
+    if (!fpd_rate_limit_owner(&app->limit, rq, request.owner))
+        return;
     request.metadata = metadata;
     if (fp_upload_create(app->uploads, &request, &upload, &err) < 0) {
         fpd_upload_problem(rq, app, &err);

@@ -275,3 +275,28 @@ def test_a_killed_daemon_blocks_its_uploads_for_no_longer_than_its_lease(pair):
     assert status(pair[1], upload_id)["chunks_uploaded"] == 40
     check_file(pair[1], complete(pair[1], upload_id), data)
     pair[0].start()
+
+
+def test_two_daemons_count_the_requests_of_a_client_together(tmp_path, redis):
+    both = [Daemon(tmp_path / name, "--workers", "0", "--rate-limit", "10", "--rate-limit-owner", "2", "--rate-window", "1h",
+                   env={"REDIS_URL": redis.uri}).start() for name in ("a", "b")]
+    try:
+        for n in range(10):
+            reply = ask(both[n % 2], "GET", "/v1/files")
+            assert reply.status_code == 200 and reply.headers["RateLimit"].startswith(f'"client";r={9 - n};t=')
+        for daemon in both:
+            reply = ask(daemon, "GET", "/v1/files")
+            check_problem(reply, 429, "rate_limited")
+            assert 0 < int(reply.headers["Retry-After"]) <= 7200
+            assert reply.headers["RateLimit-Policy"] == '"client";q=10;w=3600'
+            assert ask(daemon, "GET", "/health").status_code == 200
+        redis.flush()
+        request = {"filename": "a", "size": 1, "mime_type": "text/plain", "user_id": "ann"}
+        replies = [ask(both[n % 2], "POST", "/v1/uploads/initiate", json=request) for n in range(3)]
+        assert [reply.status_code for reply in replies] == [201, 201, 429]
+        assert ask(both[0], "POST", "/v1/uploads/initiate", json={**request, "user_id": "bob"}).status_code == 201
+        redis.stop()
+        for _ in range(20):
+            assert ask(both[0], "GET", "/v1/files").status_code == 200, "without Redis nobody is counted"
+    finally:
+        assert [one.end() for one in both] == [None, None]
