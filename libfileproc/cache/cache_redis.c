@@ -169,7 +169,7 @@ static fp_status redis_get(void *self, const char *key, fp_buf *value, int32_t *
     fp_status rc = fpi_redis_command(c, words, 2, &reply, err);
 
     (void)flags;
-    if (rc < 0)
+    if (rc < 0 || !reply)
         return rc;
     if (reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_NIL)
         return fpi_redis_nonsense(err);

@@ -121,7 +121,7 @@ static fp_status hear(fpi_redis_link *link, int64_t deadline_ms, bool needed, fp
             rc = fpi_redis_link_fill(link, err);
         }
     }
-    if (rc < 0 || r->type != REDIS_REPLY_ERROR)
+    if (rc < 0 || !r || r->type != REDIS_REPLY_ERROR)
         return rc;
     if (needed || fpi_redis_is_error(r, "NOAUTH") || fpi_redis_is_error(r, "LOADING"))
         return fpi_redis_error(r, err);
