@@ -26,11 +26,11 @@
 typedef struct checker {
     fpd_health *health;
     const char *name;
-    unsigned needs;
     bool (*ask)(const fpd_health *health);
     pthread_t thread;
-    bool started, asked, busy, well;
     int64_t asked_ns, took_ns, done_ns; /* done_ns 0 = never */
+    unsigned needs;
+    bool started, asked, busy, well;
 } checker;
 
 #define CHECKERS 4u

@@ -89,8 +89,11 @@ static unsigned fit(const char *pattern, const segments *path)
 /* The pieces from number i on with slashes between, moved together to where the first of them is. */
 static const char *join_rest(const segments *path, size_t i)
 {
-    char *start = path->text[i], *at = start + path->size[i];
+    char *start = path->text[i], *at = start;
 
+    if (!start)
+        return NULL; /* never: the pattern fits */
+    at += path->size[i];
     for (i++; i < path->count; i++) {
         *at++ = '/';
         memmove(at, path->text[i], path->size[i]);

@@ -36,7 +36,7 @@ static fp_status replaced(reading *r, fp_error *err)
 static fp_status open_version(reading *r, fp_error *err)
 {
     for (int i = 0; i < TRIES; i++) {
-        fpd_object after;
+        fpd_object after = { 0 };
         fp_status rc = fp_storage_open_fd(r->app->storage, r->key, &r->fd, err);
 
         if (rc == FILEPROC_OK)
