@@ -64,8 +64,9 @@ typedef struct fp_uploads_options {
      *  call. NULL = not wanted. @since 0.1 */
     void (*on_progress)(void *user_data, const fp_upload *upload);
     void *user_data; /**< For on_progress. @since 0.1 */
-    /** For several engines, in one process or many, on one database and storage: the cache that they have in common. Each upload is
-     *  worked on by one of them at a time. NULL: this engine is the only one. @since 0.1 */
+    /** For several engines, in one process or many, on one database and one storage that several processes may use (s3): the cache
+     *  that they have in common. Each upload is worked on by one of them at a time; while the cache does not answer, what would work on
+     *  an upload answers BUSY. NULL: this engine is the only one. @since 0.1 */
     fp_cache *cache;
     uint32_t lease_ms; /**< With a cache: how long an engine that gives no sign of life keeps an upload; default 10000. @since 0.1 */
     uint32_t reserved; /**< 0. */

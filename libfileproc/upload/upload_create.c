@@ -7,6 +7,7 @@
 #include "core/media_type.h"
 #include "core/options.h"
 #include "upload/filename.h"
+#include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 
 #define OWNER_MAX 255u
@@ -152,6 +153,7 @@ fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req, fp_upl
         fpi_session_drop(ups, s);
         return rc;
     }
+    fpi_lease_found(ups, s);
     fpi_session_add(ups, s);
     fpi_upload_tell(ups, record);
     *out = fpi_steal(&record);

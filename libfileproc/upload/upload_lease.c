@@ -113,6 +113,24 @@ static fp_status take(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_error 
     return FILEPROC_OK;
 }
 
+void fpi_lease_found(fp_uploads *ups, fpi_session *s)
+{
+    char name[NAME_SIZE];
+    fp_lease lease;
+    note n;
+
+    if (!ups->cache)
+        return;
+    lease = lease_of(ups, s, name);
+    if (fp_lease_acquire(ups->cache, &lease, 0, NULL) < 0)
+        return;
+    s->lease.epoch = s->lease.told = lease.epoch;
+    lease.note_size = write_note(s, &n);
+    lease.note = n.text;
+    if (fp_lease_release(ups->cache, &lease, NULL) < 0) /* it ends by itself */
+        fpi_log(ups->ctx, FILEPROC_LOG_DEBUG, "upload", "%s: the lease is not given back", s->id);
+}
+
 static void pause_unlocked(fpi_session *s)
 {
     pthread_mutex_unlock(&s->lock);

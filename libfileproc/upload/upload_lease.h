@@ -7,6 +7,10 @@
 
 #include "upload/upload_session.h"
 
+/** For a session that was just made and that nobody else knows: what is in memory is right under this epoch, so nothing needs to be read
+ *  when its first chunk comes. Without a cache that answers it will be. */
+void fpi_lease_found(fp_uploads *ups, fpi_session *s);
+
 /** With the lock held, which is let go meanwhile: makes sure that this engine may write to the upload until fpi_lease_leave(), and
  *  that what is in memory is not older than what another engine did before. Waits a while for one that is at work; BUSY when it
  *  stays so, or when the cache is away. An upload that has ended needs no lease. */
