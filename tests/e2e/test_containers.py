@@ -15,7 +15,7 @@ import requests
 
 import cluster
 import metrics_text
-from daemon_process import Daemon, free_port
+from daemon_process import PREFIX, Daemon, free_port
 
 TOP = pathlib.Path(__file__).parents[2]
 DEPLOY = TOP / "deploy"
@@ -100,6 +100,21 @@ def test_prometheus_takes_its_files():
 
 
 # ---- images ----
+
+
+@needs("readelf", "dpkg-query")
+def test_the_images_have_the_libraries_that_the_daemons_link():
+    """What a build needs comes with the -dev packages; what runs must be listed."""
+    listed = set(re.search(r"ca-certificates(.*?)&&", (DEPLOY / "docker" / "Dockerfile").read_text(), re.S).group(1).split())
+    programs = [*(PREFIX / "bin").glob("fileproc*"), PREFIX / "lib" / "libfileproc.so"]
+    needed = {name for program in programs for name in re.findall(r"\(NEEDED\).*\[(.+)\]", subprocess.run(
+        ["readelf", "-d", program], capture_output=True, text=True, check=True).stdout)}
+    assert "libcivetweb.so.1" in needed
+    for name in needed - {"libfileproc.so.0.1"}:
+        owner = subprocess.run(["dpkg-query", "-S", f"*/{name}"], capture_output=True, text=True, check=False).stdout.split(":")[0]
+        if owner.startswith(("libasan", "libtsan", "libubsan", "libgcc", "libc6")):
+            continue
+        assert owner in listed, (name, owner)
 
 
 class Images:
