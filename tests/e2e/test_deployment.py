@@ -34,11 +34,17 @@ class Host:
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="fileproc-deployment-", dir="/tmp"))
         self.top.chmod(0o755)
         self.holder = subprocess.Popen([*UNSHARE, sys.executable, "-c", LOOPBACK_UP, "/bin/sleep", "3600"])
-        prefix = self.top / "programs" if SLOW else PREFIX
+        prefix = self.top / "programs"
+        if not SLOW:  # where whoever they run as can reach them
+            for folder in ("bin", "libexec"):
+                shutil.copytree(PREFIX / folder, prefix / folder)
+            (prefix / "lib").mkdir()
+            for path in (PREFIX / "lib").glob("libfileproc.so*"):
+                shutil.copy(path, prefix / "lib")
         kept = ("PATH", "HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")
         self.env = {**{name: os.environ[name] for name in kept if name in os.environ},
                     "TOP": str(self.top), "PREFIX": str(prefix), "RUN_AS": "nobody", "LD_LIBRARY_PATH": f"{prefix}/lib", "NO_PROXY": "*",
-                    "SIZE": "4G"}
+                    "SIZE": "4G", "FILEPROC_HELPER": f"{prefix}/libexec/fileproc/fileproc-media"}
         deadline = time.monotonic() + 10
         while self.run("exec 3<>/dev/udp/127.0.0.1/9").returncode != 0:
             assert time.monotonic() < deadline, "loopback does not come up"

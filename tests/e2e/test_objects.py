@@ -245,6 +245,36 @@ def test_of_many_that_write_where_nothing_is_one_succeeds(store):
     assert fetch(store, "race").content == b"%d" % winners[0] * 70000
 
 
+def test_of_many_that_write_one_stays_whole(store):
+    sizes = [700000 + 1000 * n for n in range(6)]
+
+    def writer(size):
+        assert put(store, "crowd", b"%d" % (size // 1000 % 10) * size).status_code in (200, 201)
+    threads = [threading.Thread(target=writer, args=(size,)) for size in sizes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    content = fetch(store, "crowd").content
+    assert len(content) in sizes and len(set(content)) == 1
+
+
+def test_who_waits_for_100_continue_is_refused_before_sending(store):
+    put(store, "expected", b"there")
+    with socket.create_connection(("127.0.0.1", store.port)) as s:
+        s.sendall(b"PUT /v1/objects/expected HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n"
+                  b"If-None-Match: *\r\n\r\n")
+        s.settimeout(10)
+        assert s.recv(12) == b"HTTP/1.1 412"
+    with socket.create_connection(("127.0.0.1", store.port)) as s:
+        s.sendall(b"PUT /v1/objects/expected HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        s.settimeout(10)
+        assert s.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        s.sendall(b"other")
+        assert s.recv(12) == b"HTTP/1.1 200"
+    assert fetch(store, "expected").content == b"other"
+
+
 def test_a_counter_of_if_match_loses_no_step(store):
     put(store, "counter", b"0")
 

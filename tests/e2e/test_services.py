@@ -1,6 +1,7 @@
 """Owns: the five daemons over PostgreSQL, Redis, RabbitMQ and an S3 server: they start at once, work together, and tell the truth of their
 health; and that what belongs to one process is kept from a second one."""
 
+import concurrent.futures
 import random
 import re
 import subprocess
@@ -145,24 +146,23 @@ def test_a_server_that_is_away_or_hangs_is_noticed_by_who_needs_it(services, bro
     env = {**services.env, "DATABASE_URL": services.database.replace(database, proxies["database"].address),
            "REDIS_URL": cluster.REDIS.replace(redis, proxies["redis"].address), "MINIO_ENDPOINT": proxies["storage"].address,
            "RABBITMQ_URL": broker.uri.replace(broker.uri.split("@")[1].split("/")[0], proxies["rabbitmq"].address)}
+    crowd = concurrent.futures.ThreadPoolExecutor(5)
     own = {name: Daemon(tmp_path / name, env=env, program=f"fileproc-{name}").start() for name in cluster.NAMES}
     try:
         for part, rule, word in (("storage", "refuse", "disconnected"), ("storage", "stall", "timeout"), ("rabbitmq", "refuse", "disconnected"),
                                  ("redis", "refuse", "disconnected"),
                                  ("database", "refuse", "disconnected"), ("database", "stall", "timeout")):
             proxies[part].set(rule)
-            for name, one in own.items():
-                if part in DEPENDENCIES[name]:
-                    told_of(one, part, word)
-                    assert ask(one, "GET", "/readyz").status_code == 503 and ask(one, "GET", "/livez").status_code == 200
-                else:
-                    assert ask(one, "GET", "/readyz").status_code == 200
+            concerned = [one for name, one in own.items() if part in DEPENDENCIES[name]]
+            list(crowd.map(lambda one: told_of(one, part, word), concerned))
+            for one in own.values():
+                assert ask(one, "GET", "/readyz").status_code == (503 if one in concerned else 200)
+                assert ask(one, "GET", "/livez").status_code == 200
             if rule == "stall":
                 proxies[part].set("refuse")  # connections that were stalled end
             proxies[part].set("pass")
-            for name, one in own.items():
-                if part in DEPENDENCIES[name]:
-                    wait_until(lambda one=one: ask(one, "GET", "/readyz").status_code == 200, 60, f"{name} does not recover")
+            for one in concerned:
+                wait_until(lambda one=one: ask(one, "GET", "/readyz").status_code == 200, 60, f"{one.program.name} does not recover")
     finally:
         wrong = [(name, why) for name, one in own.items() if (why := one.end())]
         for proxy in proxies.values():
