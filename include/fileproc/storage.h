@@ -315,13 +315,15 @@ typedef struct fp_part_info {
     uint32_t note_size;                         /**< Bytes of note in use. */
     uint32_t crc32c;                            /**< CRC-32C (RFC 3720 B.4) of the part's bytes. */
     unsigned char note[FILEPROC_PART_NOTE_MAX]; /**< What the writer gave to fp_part_commit(). */
+    uint32_t flags;                             /**< 0 or FILEPROC_PART_ADOPTED. */
+    uint32_t reserved;                          /**< 0. */
 } fp_part_info;
+/** fp_part_info.flags: fp_assembly_adopt() made it; we have not seen its bytes, so crc32c is 0. */
+#define FILEPROC_PART_ADOPTED 1u
 /** An empty fp_part_info. */
-#define FILEPROC_PART_INFO_INIT                \
-    {                                          \
-        sizeof(fp_part_info), 0, 0, 0, 0, 0, { \
-            0                                  \
-        }                                      \
+#define FILEPROC_PART_INFO_INIT                          \
+    {                                                    \
+        sizeof(fp_part_info), 0, 0, 0, 0, 0, { 0 }, 0, 0 \
     }
 
 /**
@@ -412,6 +414,66 @@ FILEPROC_API fp_status fp_assembly_set_target(fp_assembly *a, const char *key, u
  */
 FILEPROC_API fp_status fp_assembly_presign(fp_assembly *a, uint64_t offset, uint32_t expires_s,
                                            fp_buf *url, fp_error *err) FILEPROC_NODISCARD;
+
+/** Called once per part by fp_assembly_written(), in the order of the offsets; a failure stops it and is returned. etag is as the
+ *  server tells it, and borrowed for the call. */
+typedef fp_status (*fp_written_fn)(void *user_data, uint64_t offset, uint64_t size, const char *etag,
+                                   fp_error *err);
+
+/**
+ * Tell what the store has at the addresses of fp_assembly_presign(), committed or not; parts that were written with
+ * fp_part_write() may be among it.
+ *
+ * @param a   Borrowed.
+ * @param fn  Called from within, without any lock.
+ * @param user_data  Given to fn.
+ * @param[out] err   Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           All were told.
+ * @retval FILEPROC_ERR_INVALID  An argument is NULL.
+ * @retval FILEPROC_ERR_NOTSUP   Only s3 can do that.
+ * @retval FILEPROC_ERR_IO       The network failed.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed.
+ * @par Blocking  Network.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_assembly_written(fp_assembly *a, fp_written_fn fn, void *user_data,
+                                           fp_error *err) FILEPROC_NODISCARD;
+
+/** What fp_assembly_adopt() makes a part of. Start from FILEPROC_ADOPTION_INIT. */
+typedef struct fp_adoption {
+    size_t struct_size;       /**< Filled by the initialiser; never by hand. */
+    uint64_t offset;          /**< First byte: a multiple of the store's part_size. */
+    uint64_t length;          /**< Bytes. All parts but the last have part_size; a short one must end the object. */
+    const char *const *etags; /**< What the writers were answered, one for each part_size of the length, in order. */
+    size_t etag_count;        /**< How many. */
+    const void *note;         /**< As for fp_part_commit(); may be NULL. */
+    size_t note_size;         /**< Bytes of note. */
+} fp_adoption;
+/** An empty fp_adoption. */
+#define FILEPROC_ADOPTION_INIT \
+    { sizeof(fp_adoption), 0, 0, NULL, 0, NULL, 0 }
+
+/**
+ * Commit, as one part, what others have written to the addresses of fp_assembly_presign(). The store is asked whether it has
+ * just that: sizes and ETags. The bytes are not read, so the part's CRC is not known.
+ *
+ * @param a      Borrowed.
+ * @param what   Borrowed.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            It is committed, as by fp_part_commit().
+ * @retval FILEPROC_ERR_INVALID   Bad argument, or the store has something else there, or nothing.
+ * @retval FILEPROC_ERR_CONFLICT  A committed part has some of these bytes, the assembly is published, or nothing was presigned.
+ * @retval FILEPROC_ERR_QUOTA     The assembly has 2^20 parts.
+ * @retval FILEPROC_ERR_NOTSUP    Only s3 can do that.
+ * @retval FILEPROC_ERR_IO        The network failed; not committed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed; not committed.
+ * @par Blocking  Network; at a takeover until the old writer's call that is under way has ended.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_assembly_adopt(fp_assembly *a, const fp_adoption *what, fp_error *err)
+    FILEPROC_NODISCARD;
 
 /**
  * How many parts are committed.

@@ -451,6 +451,77 @@ void fp_part_free(fp_part *p)
     fpi_free(&a->st->ctx->a, p);
 }
 
+fp_status fp_assembly_written(fp_assembly *a, fp_written_fn fn, void *user_data, fp_error *err)
+{
+    if (!a || !fn)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    if (!a->st->drv->assembly_written)
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "nobody else can write to this store");
+    return a->st->drv->assembly_written(a->st->self, a->staged, fn, user_data, err);
+}
+
+static fp_status check_adoption(const fp_adoption *what, fp_error *err)
+{
+    bool good = what->length > 0 && what->offset <= FPI_OBJECT_SIZE_MAX &&
+                what->length <= FPI_OBJECT_SIZE_MAX - what->offset && what->etags &&
+                what->etag_count > 0 && (what->note || !what->note_size) &&
+                what->note_size <= FILEPROC_PART_NOTE_MAX;
+
+    for (size_t i = 0; good && i < what->etag_count; i++)
+        good = what->etags[i] != NULL;
+    return good ? FILEPROC_OK : fp_error_setf(err, FILEPROC_ERR_INVALID, "bad argument");
+}
+
+/* With the lock held: like a writer that has only its commit left to do. */
+static fp_status adopt_range(fp_part *p, const fp_adoption *what, const fp_part_info *info,
+                             fp_error *err)
+{
+    fp_assembly *a = p->a;
+    fp_status rc = claim_range(a, p->offset, p->length, err);
+
+    if (rc == FILEPROC_OK)
+        rc = fpi_part_list_promise(&a->parts, info->note_size, err);
+    if (rc < 0)
+        return rc;
+    link_part(a, p);
+    enter_driver(p);
+    rc = a->st->drv->assembly_adopt(a->st->self, a->staged, what->etags, what->etag_count, info,
+                                    err);
+    leave_driver(p);
+    unlink_part(a, p);
+    if (rc == FILEPROC_OK)
+        fpi_part_list_add(&a->parts, info);
+    else
+        fpi_part_list_take_back(&a->parts, info->note_size);
+    return rc;
+}
+
+fp_status fp_assembly_adopt(fp_assembly *a, const fp_adoption *what, fp_error *err)
+{
+    fp_adoption ours = FILEPROC_ADOPTION_INIT;
+    fp_part_info info;
+    fp_part p = { .a = a, .state = PART_OPEN };
+    fp_status rc;
+
+    if (!a || !what)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    rc = fpi_options_import(&ours, sizeof(ours), what, err);
+    if (rc == FILEPROC_OK)
+        rc = check_adoption(&ours, err);
+    if (rc < 0)
+        return rc;
+    if (!a->st->drv->assembly_adopt)
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "nobody else can write to this store");
+    p.offset = ours.offset;
+    p.length = p.written = ours.length;
+    fill_info(&p, ours.note, ours.note_size, &info);
+    info.flags = FILEPROC_PART_ADOPTED;
+    pthread_mutex_lock(&a->lock);
+    rc = adopt_range(&p, &ours, &info, err);
+    pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
 /* With the lock held: nobody publishes or writes when this succeeds, and nobody can begin to. */
 static fp_status begin_publication(fp_assembly *a, uint64_t size, fp_error *err)
 {

@@ -11,7 +11,8 @@ struct fpi_part_entry {
     uint64_t length;
     int64_t committed_ms;
     size_t note_at;
-    uint32_t note_size;
+    uint16_t note_size; /* FILEPROC_PART_NOTE_MAX at the most */
+    uint16_t flags;
     uint32_t crc32c;
 };
 
@@ -99,7 +100,8 @@ void fpi_part_list_add(fpi_part_list *list, const fp_part_info *part)
         .length = part->length,
         .committed_ms = part->committed_ms,
         .note_at = list->notes.size,
-        .note_size = part->note_size,
+        .note_size = (uint16_t)part->note_size,
+        .flags = (uint16_t)part->flags,
         .crc32c = part->crc32c,
     };
     if (part->note_size) /* room for it was promised */
@@ -157,6 +159,7 @@ void fpi_part_list_get(const fpi_part_list *list, size_t index, fp_part_info *in
         .committed_ms = e->committed_ms,
         .note_size = e->note_size,
         .crc32c = e->crc32c,
+        .flags = e->flags,
     };
     if (e->note_size)
         memcpy(info->note, list->notes.data + e->note_at, e->note_size);

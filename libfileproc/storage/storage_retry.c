@@ -394,6 +394,64 @@ static fp_status retry_assembly_presign(void *self, void *assembly, uint64_t off
                   s->drv->assembly_presign(s->self, assembly, offset, expires_s, url, &ours));
 }
 
+/* A telling that breaks off goes on behind the last part told. */
+typedef struct tellings {
+    fp_written_fn fn;
+    void *user_data;
+    uint64_t next; /* offsets below it were told */
+    bool refused;
+} tellings;
+
+static fp_status tell_written(void *user_data, uint64_t offset, uint64_t size, const char *etag,
+                              fp_error *err)
+{
+    tellings *t = user_data;
+    fp_status rc;
+
+    if (offset < t->next)
+        return FILEPROC_OK;
+    rc = t->fn(t->user_data, offset, size, etag, err);
+    t->refused = rc < 0;
+    t->next = offset + 1;
+    return rc;
+}
+
+static fp_status go_on_telling(retry_store *s, void *assembly, tellings *t, fp_error *err)
+{
+    fp_status rc = s->drv->assembly_written(s->self, assembly, tell_written, t, err);
+
+    if (t->refused && err)
+        err->flags &= ~FILEPROC_ERROR_RETRYABLE;
+    return rc;
+}
+
+static fp_status not_written(fp_error *err)
+{
+    return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "nobody else can write to this store");
+}
+
+static fp_status retry_written(void *self, void *assembly, fp_written_fn fn, void *user_data,
+                               fp_error *err)
+{
+    retry_store *s = self;
+    tellings told = { .fn = fn, .user_data = user_data };
+
+    if (!s->drv->assembly_written)
+        return not_written(err);
+    return REPEAT(s, err, go_on_telling(s, assembly, &told, &ours));
+}
+
+static fp_status retry_adopt(void *self, void *assembly, const char *const *etags,
+                             size_t etag_count, const fp_part_info *info, fp_error *err)
+{
+    retry_store *s = self;
+
+    if (!s->drv->assembly_adopt)
+        return not_written(err);
+    return REPEAT(s, err,
+                  s->drv->assembly_adopt(s->self, assembly, etags, etag_count, info, &ours));
+}
+
 static fp_status retry_reap(void *self, int64_t older_than_ms, uint64_t *count, fp_error *err)
 {
     retry_store *s = self;
@@ -426,4 +484,6 @@ const fp_storage_driver fpi_storage_retry_driver = {
     .presign = retry_presign,
     .assembly_presign = retry_assembly_presign,
     .reap = retry_reap,
+    .assembly_written = retry_written,
+    .assembly_adopt = retry_adopt,
 };

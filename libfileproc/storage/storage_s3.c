@@ -264,4 +264,6 @@ const fp_storage_driver fpi_storage_s3_driver = {
     .presign = fpi_s3_presign_object,
     .assembly_presign = fpi_s3_presign_part,
     .reap = fpi_s3_reap,
+    .assembly_written = fpi_s3_assembly_written,
+    .assembly_adopt = fpi_s3_assembly_adopt,
 };

@@ -201,8 +201,10 @@ static fp_status fill_tags(fpi_s3_assembly *a, const found *f, const fpi_s3_reco
             return gone(err);
         memcpy(tags[i].etag, etag, strlen(etag) + 1);
         tags[i].number = (uint32_t)(first + i) + 1;
-        a->slots[first + i] = (fpi_s3_slot){ tags[i], r->seq };
+        a->slots[first + i] = (fpi_s3_slot){ .tag = tags[i], .seq = r->seq };
     }
+    if (r->info.flags & FILEPROC_PART_ADOPTED)
+        a->slots[first + count - 1].length = r->info.length % a->state.unit;
     fpi_s3_slot_check(tags, (size_t)count, check);
     return strcmp(check, r->check) == 0 ? FILEPROC_OK : gone(err);
 }
@@ -251,7 +253,10 @@ static fp_status take_record(fpi_s3_assembly *a, const found *f, const fpi_s3_re
         return FILEPROC_OK;
     if (r->check[0] && !a->has_state)
         return gone(err);
-    if (r->check[0])
+    if (r->info.flags & FILEPROC_PART_ADOPTED) {
+        first = r->info.offset / a->state.unit;
+        count = (r->info.length + a->state.unit - 1) / a->state.unit;
+    } else if (r->check[0])
         fpi_s3_whole_slots(a->state.unit, r->info.offset, r->info.length, &first, &count);
     if (r->check[0] && (count == 0 || first + count > FPI_S3_PARTS_MAX))
         return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "the record of a part is damaged");
@@ -259,6 +264,8 @@ static fp_status take_record(fpi_s3_assembly *a, const found *f, const fpi_s3_re
     if (rc < 0)
         return rc;
     fpi_s3_take_back(a);
+    if (r->info.flags & FILEPROC_PART_ADOPTED)
+        return take_slots(a, f, r, first, count, err);
     if (!count)
         return take_piece(a, r, r->info.offset, r->info.length, err);
     rc = take_piece(a, r, r->info.offset, first * a->state.unit - r->info.offset, err);

@@ -313,7 +313,7 @@ static void add_part(fpi_s3_assembly *a, part *p, char *names[2], bool in_memory
         fpi_s3_add_piece(a, &last);
     }
     for (uint64_t i = p->first; i < p->sent; i++)
-        a->slots[i] = (fpi_s3_slot){ p->tags[i - p->first], p->seq };
+        a->slots[i] = (fpi_s3_slot){ .tag = p->tags[i - p->first], .seq = p->seq };
     a->has_slots = a->has_slots || p->sent > p->first;
 }
 

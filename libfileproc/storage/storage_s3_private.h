@@ -186,7 +186,8 @@ fp_status fpi_s3_multipart_abort(fpi_s3_store *s, const char *name, const char *
 
 /* storage_s3_record.c: names and contents of what is staged */
 
-/** A committed part as its name tells: "<seq>.<offset>.<length>.<crc>.<ms>.<check>.<note>", all hexadecimal. */
+/** A committed part as its name tells: "<seq>.<offset>.<length>.<crc>.<ms>.<check>.<note>", all hexadecimal, with an 'a' before the
+ *  check of one that was adopted: that has no other bytes than slots, the last of which may be short. */
 typedef struct fpi_s3_record {
     fp_part_info info;
     uint32_t seq;
@@ -226,8 +227,9 @@ typedef struct fpi_s3_piece {
 
 /** A whole slot that is committed. */
 typedef struct fpi_s3_slot {
-    fpi_s3_tag tag; /* number 0 = not there */
-    uint32_t seq;   /* of its part; slots that are objects have it in their names */
+    fpi_s3_tag tag;  /* number 0 = not there */
+    uint32_t seq;    /* of its part; slots that are objects have it in their names */
+    uint64_t length; /* of one that is short, and so must end the object; 0 = it is a whole one */
 } fpi_s3_slot;
 
 typedef struct fpi_s3_assembly {
@@ -317,7 +319,12 @@ fp_status fpi_s3_part_commit(void *self, void *assembly, void *part, const fp_pa
 void fpi_s3_part_free(void *self, void *assembly, void *part);
 fp_status fpi_s3_discard(void *self, const char *id, uint32_t flags, fp_error *err);
 
-/* storage_s3_presign.c, storage_s3_reap.c */
+/* storage_s3_adopt.c, storage_s3_presign.c, storage_s3_reap.c */
+
+fp_status fpi_s3_assembly_written(void *self, void *assembly, fp_written_fn fn, void *user_data,
+                                  fp_error *err);
+fp_status fpi_s3_assembly_adopt(void *self, void *assembly, const char *const *etags,
+                                size_t etag_count, const fp_part_info *info, fp_error *err);
 
 fp_status fpi_s3_presign_object(void *self, const char *key, uint32_t method, uint32_t expires_s,
                                 fp_buf *url, fp_error *err);

@@ -158,6 +158,9 @@ static fp_status make_parts(publication *p, fp_error *err)
             rc = compose_slot(p, i, err);
         else if (a->state.copying)
             rc = copy_slot(p, i, err);
+        else if (a->slots[i].length && i * a->state.unit + a->slots[i].length != p->size)
+            rc = fp_error_setf(err, FILEPROC_ERR_CONFLICT,
+                               "a short part that was adopted is not the end of the object");
         else
             p->tags[i] = a->slots[i].tag;
     }

@@ -12,9 +12,10 @@ void fpi_s3_record_format(const fpi_s3_record *r, char out[FPI_S3_RECORD_SIZE])
     char note[2 * FILEPROC_PART_NOTE_MAX + 1];
 
     fpi_hex(r->info.note, r->info.note_size, note);
-    snprintf(out, FPI_S3_RECORD_SIZE, "%08x.%016llx.%llx.%08x.%llx.%s.%s", r->seq,
+    snprintf(out, FPI_S3_RECORD_SIZE, "%08x.%016llx.%llx.%08x.%llx.%s%s.%s", r->seq,
              (unsigned long long)r->info.offset, (unsigned long long)r->info.length, r->info.crc32c,
-             (unsigned long long)r->info.committed_ms, r->check, note);
+             (unsigned long long)r->info.committed_ms,
+             r->info.flags & FILEPROC_PART_ADOPTED ? "a" : "", r->check, note);
 }
 
 static int hex_value(char c)
@@ -39,10 +40,15 @@ static bool read_number(const char **at, uint64_t max, uint64_t *value)
     return true;
 }
 
-static bool read_check(const char **at, char check[33])
+static bool read_check(const char **at, uint32_t *flags, char check[33])
 {
     size_t n = strspn(*at, "0123456789abcdef");
 
+    *flags = n == 33 && **at == 'a' ? FILEPROC_PART_ADOPTED : 0;
+    if (*flags) {
+        ++*at;
+        n--;
+    }
     if ((n != 0 && n != 32) || (*at)[n] != '.')
         return false;
     memcpy(check, *at, n);
@@ -75,7 +81,7 @@ bool fpi_s3_record_parse(const char *text, fpi_s3_record *r)
     *r = (fpi_s3_record){ .info = FILEPROC_PART_INFO_INIT };
     if (!read_number(&text, UINT32_MAX, &seq) || !read_number(&text, UINT64_MAX, &r->info.offset) ||
         !read_number(&text, UINT64_MAX, &r->info.length) || !read_number(&text, UINT32_MAX, &crc) ||
-        !read_number(&text, INT64_MAX, &ms) || !read_check(&text, r->check) ||
+        !read_number(&text, INT64_MAX, &ms) || !read_check(&text, &r->info.flags, r->check) ||
         !read_note(text, &r->info))
         return false;
     r->seq = (uint32_t)seq;

@@ -176,7 +176,7 @@ static fp_status open_assembly(fp_uploads *ups, fpi_session *s, fp_error *err)
         rc = fp_assembly_set_target(a, key, s->facts->size, err);
     if (rc == FILEPROC_OK)
         rc = read_parts(&p, a, s->facts, err);
-    if (rc == FILEPROC_OK)
+    if (rc == FILEPROC_OK && !(ups->st->flags & FILEPROC_STORAGE_DRIVER_UNREADABLE))
         rc = hash_sole_part(&p, a, s->facts, err);
     if (rc < 0)
         return rc;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "runner.h"
@@ -375,6 +376,149 @@ START_TEST(a_part_can_have_a_signed_address)
 }
 END_TEST
 
+/* Sends bytes of content(seed) to the address of a part, as a browser would; answers the ETag. */
+static void keep_etag(void *user_data, const char *name, size_t name_size, const char *value,
+                      size_t value_size)
+{
+    if (name_size == 4 && strncasecmp(name, "etag", 4) == 0)
+        snprintf(user_data, FPI_S3_ETAG_SIZE, "%.*s", (int)value_size, value);
+}
+
+static void send_directly(storage_world *w, fp_assembly *a, uint64_t offset, size_t size,
+                          char etag[FPI_S3_ETAG_SIZE])
+{
+    const fpi_http_options o = { 5000, 5000, 1 };
+    unsigned char *bytes = malloc(size);
+    const fpi_http_piece piece = { bytes, size };
+    fp_buf url = FILEPROC_BUF_INIT;
+    fpi_http_answer answer;
+    fpi_http *http = NULL;
+    fp_error err = { 0 };
+
+    content_fill(1, offset, bytes, size);
+    ck_status(fp_assembly_presign(a, offset, 60, &url, &err), FILEPROC_OK, &err);
+    ck_status(fpi_http_new(w->ctx, &o, &http, &err), FILEPROC_OK, &err);
+    const fpi_http_request rq = { .method = "PUT",
+                                  .url = url.data,
+                                  .what = "test",
+                                  .pieces = &piece,
+                                  .piece_count = 1,
+                                  .body_size = size,
+                                  .has_body = true,
+                                  .on_header = keep_etag,
+                                  .user_data = etag };
+    ck_status(fpi_http_send(http, &rq, &answer, &err), FILEPROC_OK, &err);
+    ck_assert_int_eq(answer.status, 200);
+    fpi_http_answer_dispose(&answer);
+    fpi_http_free(http);
+    fp_buf_dispose(&url);
+    free(bytes);
+}
+
+static fp_status adopt(fp_assembly *a, uint64_t offset, uint64_t length,
+                       char etags[][FPI_S3_ETAG_SIZE], size_t count, fp_error *err)
+{
+    const char *list[4] = { etags[0], etags[1], etags[2], etags[3] };
+    fp_adoption what = FILEPROC_ADOPTION_INIT;
+
+    what.offset = offset;
+    what.length = length;
+    what.etags = list;
+    what.etag_count = count;
+    what.note = "note";
+    what.note_size = 4;
+    return fp_assembly_adopt(a, &what, err);
+}
+
+static fp_status count_written(void *user_data, uint64_t offset, uint64_t size, const char *etag,
+                               fp_error *err)
+{
+    size_t *count = user_data;
+
+    (void)err;
+    ck_assert_uint_eq(offset, *count * SLOT);
+    ck_assert_uint_eq(size, *count < 3 ? SLOT : 1000);
+    ck_assert_uint_gt(strlen(etag), 10);
+    ++*count;
+    return FILEPROC_OK;
+}
+
+static void must_be_adopted(const fp_assembly *a, size_t index, uint64_t offset, uint64_t length)
+{
+    fp_part_info info = FILEPROC_PART_INFO_INIT;
+    fp_error err = { 0 };
+
+    ck_status(fp_assembly_part_at(a, index, &info, &err), FILEPROC_OK, &err);
+    ck_assert_uint_eq(info.offset, offset);
+    ck_assert_uint_eq(info.length, length);
+    ck_assert_uint_eq(info.flags, FILEPROC_PART_ADOPTED);
+    ck_assert_uint_eq(info.note_size, 4);
+}
+
+START_TEST(parts_that_others_sent_are_adopted)
+{
+    char etags[5][FPI_S3_ETAG_SIZE] = { "" };
+    fp_part *part = NULL;
+    fp_error err = { 0 };
+    size_t count = 0;
+    fp_assembly *a;
+    storage_world w;
+
+    storage_world_open(&w, drivers);
+    w.now_ms = (int64_t)time(NULL) * 1000;
+    a = must_open(w.st, "u", CREATE);
+    ck_status(fp_assembly_written(a, count_written, &count, &err), FILEPROC_OK, &err);
+    ck_status(adopt(a, 0, SLOT, etags, 1, &err), FILEPROC_ERR_CONFLICT, &err);
+    ck_status(fp_assembly_set_target(a, "k", 3 * SLOT + 1000, &err), FILEPROC_OK, &err);
+    for (size_t i = 0; i < 4; i++)
+        send_directly(&w, a, i * SLOT, i < 3 ? SLOT : 1000, etags[i]);
+    ck_status(fp_assembly_written(a, count_written, &count, &err), FILEPROC_OK, &err);
+    ck_assert_uint_eq(count, 4);
+    ck_assert_uint_eq(fp_assembly_part_count(a), 0);
+    ck_status(adopt(a, 7, SLOT, etags, 1, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(adopt(a, 0, SLOT, etags, 2, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(adopt(a, 0, SLOT - 1, etags, 1, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(adopt(a, 0, SLOT, etags + 1, 1, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(adopt(a, 4 * SLOT, 1000, etags, 1, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(adopt(a, 2 * SLOT, SLOT + 1000, etags + 2, 2, &err), FILEPROC_OK, &err);
+    ck_status(adopt(a, 2 * SLOT, SLOT, etags + 2, 1, &err), FILEPROC_ERR_CONFLICT, &err);
+    must_part(a, 1, 0, SLOT); /* both ways side by side */
+    fp_assembly_close(a);
+    storage_world_restart(&w);
+    a = must_open(w.st, "u", 0);
+    ck_status(fp_assembly_set_target(a, "k", 3 * SLOT + 1000, &err), FILEPROC_OK, &err);
+    ck_assert_uint_eq(fp_assembly_part_count(a), 2);
+    must_be_adopted(a, 0, 2 * SLOT, SLOT + 1000);
+    ck_status(fp_part_begin(a, 2 * SLOT, 10, &part, &err), FILEPROC_ERR_CONFLICT, &err);
+    ck_status(adopt(a, SLOT, SLOT, etags + 1, 1, &err), FILEPROC_OK, &err);
+    must_be_adopted(a, 2, SLOT, SLOT);
+    ck_status(fp_assembly_publish(a, "k", 3 * SLOT + 1000, 0, &err), FILEPROC_OK, &err);
+    ck_assert(object_is(w.st, "k", 1, 3 * SLOT + 1000));
+    ck_status(adopt(a, 0, SLOT, etags, 1, &err), FILEPROC_ERR_CONFLICT, &err);
+    fp_assembly_close(a);
+    storage_world_close(&w);
+}
+END_TEST
+
+START_TEST(a_short_part_that_was_adopted_must_be_the_end)
+{
+    char etags[5][FPI_S3_ETAG_SIZE] = { "" };
+    fp_error err = { 0 };
+    fp_assembly *a;
+    storage_world w;
+
+    storage_world_open(&w, drivers);
+    w.now_ms = (int64_t)time(NULL) * 1000;
+    a = open_for(w.st, "k", CREATE);
+    send_directly(&w, a, 0, 1000, etags[0]);
+    ck_status(adopt(a, 0, 1000, etags, 1, &err), FILEPROC_OK, &err);
+    must_part(a, 1, 1000, 10);
+    ck_status(fp_assembly_publish(a, "k", 1010, 0, &err), FILEPROC_ERR_CONFLICT, &err);
+    fp_assembly_close(a);
+    storage_world_close(&w);
+}
+END_TEST
+
 START_TEST(stores_below_a_prefix_see_only_their_own)
 {
     char uri[256], endpoint[160];
@@ -477,6 +621,8 @@ int main(void)
     tcase_add_test(tcase, wrong_keys_are_refused_and_not_shown);
     tcase_add_test(tcase, signed_addresses_need_no_keys);
     tcase_add_test(tcase, a_part_can_have_a_signed_address);
+    tcase_add_test(tcase, parts_that_others_sent_are_adopted);
+    tcase_add_test(tcase, a_short_part_that_was_adopted_must_be_the_end);
     tcase_add_test(tcase, stores_below_a_prefix_see_only_their_own);
     tcase_add_loop_test(tcase, whole_slots_go_out_side_by_side, 0, 2);
     tcase_add_loop_test(tcase, bodies_need_not_be_hashed, 0, 2);

@@ -597,7 +597,43 @@ static fp_status use_everything(fp_context *ctx, const char *uri, fp_error *err)
     return rc;
 }
 
-START_TEST(everything_survives_every_allocation_failure)
+/* A slot is sent without a commit, and then adopted. */
+static fp_status use_adoption(fp_context *ctx, const char *uri, fp_error *err)
+{
+    FPI_CLEANUP(fp_storage) st = NULL;
+    FPI_CLEANUP(fp_assembly) a = NULL;
+    FPI_CLEANUP(fp_part) part = NULL;
+    static const char *const etags[] = { "ede3d3b685b4e137ba4cb2521329a75e" };
+    static char bytes[TINY_SLOT + 1];
+    fp_adoption what = FILEPROC_ADOPTION_INIT;
+    fp_status rc = fp_storage_open(ctx, uri, options(), &st, err);
+
+    what.length = TINY_SLOT;
+    what.etags = etags;
+    what.etag_count = 1;
+    what.note = "note";
+    what.note_size = 4;
+    if (rc == FILEPROC_OK)
+        rc = fp_assembly_open(st, "u", CREATE, &a, err);
+    if (rc == FILEPROC_OK)
+        rc = fp_assembly_set_target(a, "k", TINY_SLOT, err);
+    if (rc == FILEPROC_OK)
+        rc = fp_part_begin(a, 0, sizeof(bytes), &part, err);
+    if (rc == FILEPROC_OK)
+        rc = fp_part_write(part, bytes, sizeof(bytes), err);
+    if (rc == FILEPROC_OK)
+        rc = fp_assembly_adopt(a, &what, err);
+    if (rc == FILEPROC_OK) {
+        fp_part_free(fpi_steal(&part));
+        fp_assembly_close(fpi_steal(&a));
+        rc = fp_assembly_open(st, "u", 0, &a, err);
+    }
+    if (rc == FILEPROC_OK)
+        rc = fp_assembly_set_target(a, "k", TINY_SLOT, err);
+    return rc < 0 ? rc : fp_assembly_publish(a, "k", TINY_SLOT, 0, err);
+}
+
+static void must_survive(fp_status (*use)(fp_context *ctx, const char *uri, fp_error *err))
 {
     fp_storage_driver tiny = fpi_storage_s3_driver;
     char uri[128];
@@ -618,7 +654,7 @@ START_TEST(everything_survives_every_allocation_failure)
         ck_assert_int_eq(fp_context_new(&o, &ctx, NULL), FILEPROC_OK);
         ck_assert_int_eq(fp_context_add_storage_driver(ctx, &tiny, NULL), FILEPROC_OK);
         fault_arm(&f);
-        rc = use_everything(ctx, uri, &err);
+        rc = use(ctx, uri, &err);
         fault_judge(&f, rc, &err);
         ck_status(fp_storage_open(ctx, uri, options(), &st, &err), FILEPROC_OK, &err);
         ck_status(fp_storage_discard(st, "u", &err), FILEPROC_OK, &err);
@@ -626,6 +662,17 @@ START_TEST(everything_survives_every_allocation_failure)
         fp_context_free(ctx);
     }
     gone(uri);
+}
+
+START_TEST(everything_survives_every_allocation_failure)
+{
+    must_survive(use_everything);
+}
+END_TEST
+
+START_TEST(adoption_survives_every_allocation_failure)
+{
+    must_survive(use_adoption);
 }
 END_TEST
 
@@ -706,6 +753,7 @@ int main(void)
 
     tcase_set_timeout(slow, 400); /* hundreds of rounds, each of a dozen requests */
     tcase_add_test(slow, everything_survives_every_allocation_failure);
+    tcase_add_test(slow, adoption_survives_every_allocation_failure);
     suite_add_tcase(suite, slow);
     tcase_add_loop_test(slow, slots_that_fail_on_their_way_go_out_again, 0, 2);
 

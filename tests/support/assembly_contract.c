@@ -753,6 +753,7 @@ END_TEST
 START_TEST(wrong_calls_on_assemblies_are_refused)
 {
     static const char *const ids[] = { "", ".", "..", "a/b", "a b", NULL };
+    const fp_adoption adoption = FILEPROC_ADOPTION_INIT;
     fp_part_info info = FILEPROC_PART_INFO_INIT;
     char note[FILEPROC_PART_NOTE_MAX + 1] = { 0 };
     fp_assembly *a = NULL;
@@ -813,6 +814,10 @@ START_TEST(wrong_calls_on_assemblies_are_refused)
     ck_reason(fp_assembly_publish(a, "..", 10, 0, &err), FILEPROC_ERR_INVALID, "key_invalid", &err);
     ck_status(fp_assembly_publish(a, "k", 10, 2, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_assembly_publish(a, "k", UINT64_MAX, 0, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(fp_assembly_adopt(NULL, &adoption, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(fp_assembly_adopt(a, NULL, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(fp_assembly_adopt(a, &adoption, &err), FILEPROC_ERR_INVALID, &err); /* no bytes */
+    ck_status(fp_assembly_written(NULL, NULL, NULL, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_storage_list_staged(NULL, NULL, 1, NULL, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_storage_list_staged(w.st, NULL, 0, NULL, &err), FILEPROC_ERR_INVALID, &err);
     fp_assembly_close(a);

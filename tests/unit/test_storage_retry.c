@@ -283,8 +283,20 @@ START_TEST(publication_whose_answer_was_lost_is_confirmed)
 }
 END_TEST
 
+static fp_status never_told(void *user_data, uint64_t offset, uint64_t size, const char *etag,
+                            fp_error *e)
+{
+    (void)user_data;
+    (void)offset;
+    (void)size;
+    (void)etag;
+    return fp_error_setf(e, FILEPROC_ERR_USER, "nothing was written");
+}
+
 START_TEST(drivers_without_the_optional_slots_work)
 {
+    const char *etags[] = { "x" };
+    fp_adoption adoption = FILEPROC_ADOPTION_INIT;
     fp_buf url = FILEPROC_BUF_INIT;
     fp_assembly *a;
     uint64_t count = 7;
@@ -294,6 +306,11 @@ START_TEST(drivers_without_the_optional_slots_work)
     ck_status(fp_assembly_set_target(a, "k", 10, &err), FILEPROC_OK, &err);
     ck_status(fp_assembly_set_target(a, "../k", 10, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_assembly_presign(a, 0, 10, &url, &err), FILEPROC_ERR_NOTSUP, &err);
+    ck_status(fp_assembly_written(a, never_told, NULL, &err), FILEPROC_ERR_NOTSUP, &err);
+    adoption.length = 10;
+    adoption.etags = etags;
+    adoption.etag_count = 1;
+    ck_status(fp_assembly_adopt(a, &adoption, &err), FILEPROC_ERR_NOTSUP, &err);
     ck_status(fp_storage_presign(st, "k", FILEPROC_PRESIGN_GET, 10, &url, &err),
               FILEPROC_ERR_NOTSUP, &err);
     ck_status(fp_storage_presign(st, "k", 3, 10, &url, &err), FILEPROC_ERR_INVALID, &err);

@@ -18,7 +18,8 @@ static fpi_s3_record largest(void)
     r.info.note_size = FILEPROC_PART_NOTE_MAX;
     for (size_t i = 0; i < FILEPROC_PART_NOTE_MAX; i++)
         r.info.note[i] = (unsigned char)(i * 7);
-    memcpy(r.check, "0123456789abcdef0123456789abcdef", 33);
+    memcpy(r.check, "a123456789abcdef0123456789abcdef", 33);
+    r.info.flags = FILEPROC_PART_ADOPTED;
     return r;
 }
 
@@ -63,6 +64,7 @@ START_TEST(other_names_are_no_records)
         "00000001.ffffffffffffffff.1.0.0..", /* the offset, too */
         "00000001.7fffffffffffffff.1.0.0..", /* the end is */
         "00000001.0.1.0.0.abc.",             /* half a check */
+        "00000001.0.1.0.0.a.",               /* adopted without a check */
         "00000001.0.1.0.0..0",               /* half a byte */
         "00000001.0.1.0.0..0g",
         "0000000G.0.1.0.0..",

@@ -88,6 +88,13 @@ typedef struct fp_storage_driver {
                                   fp_buf *url, fp_error *err);
     /** Optional; NULL has nothing to remove. As fp_storage_reap(); count is never NULL. */
     fp_status (*reap)(void *self, int64_t older_than_ms, uint64_t *count, fp_error *err);
+    /** Optional; NULL answers NOTSUP. As fp_assembly_written(). */
+    fp_status (*assembly_written)(void *self, void *assembly, fp_written_fn fn, void *user_data,
+                                  fp_error *err);
+    /** Optional; NULL answers NOTSUP. As fp_assembly_adopt(): info is what is to be committed, note and all. What part_begin
+     *  says of the range holds. */
+    fp_status (*assembly_adopt)(void *self, void *assembly, const char *const *etags, size_t etag_count,
+                                const fp_part_info *info, fp_error *err);
 } fp_storage_driver;
 /** fp_storage_driver.flags: calls can fail for a while, and are repeated. */
 #define FILEPROC_STORAGE_DRIVER_NETWORK 1u
