@@ -12,7 +12,7 @@
 
 /* One read and one write. Behind a network each read is a request, so they are larger there. */
 #define PIECE_FILE (256u * 1024u)
-#define PIECE_NETWORK (1024u * 1024u)
+#define PIECE_NETWORK (4u * 1024u * 1024u)
 /* How often an object may be replaced while we open it. */
 #define TRIES 5
 
