@@ -97,7 +97,11 @@ static void *make_integer(const redisReadTask *task, long long value)
 
 static void *make_nil(const redisReadTask *task)
 {
-    return hang_up(task, make(task));
+    fpi_redis_reply *r = make(task);
+
+    if (r)
+        r->type = REDIS_REPLY_NIL; /* the task's is what could have been there */
+    return hang_up(task, r);
 }
 
 static void free_part(void *r)
