@@ -25,12 +25,17 @@ fp_status fpi_unnamed_file(int *fd, fp_error *err)
     return fpi_error_errno(err, errno, "temporary file");
 }
 
+const char *fpi_fd_path(int fd, char path[FPI_FD_PATH_SIZE])
+{
+    snprintf(path, FPI_FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+    return path;
+}
+
 fp_status fpi_reopen_read_only(int fd, int *out, fp_error *err)
 {
-    char path[64];
+    char path[FPI_FD_PATH_SIZE];
 
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    *out = open(path, O_RDONLY | O_CLOEXEC);
+    *out = open(fpi_fd_path(fd, path), O_RDONLY | O_CLOEXEC);
     if (*out < 0)
         return fpi_error_errno(err, errno, "temporary file");
     return FILEPROC_OK;

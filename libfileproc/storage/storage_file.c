@@ -175,6 +175,7 @@ static fp_status file_open(fp_context *ctx, const char *uri, const fp_storage_op
     if (rc < 0)
         return rc;
     warn_of_memory(s);
+    s->no_unnamed = access("/proc/self/fd", X_OK) != 0;
     *self = fpi_steal(&s);
     return FILEPROC_OK;
 }

@@ -9,10 +9,10 @@
 #include <fcntl.h>
 #include <libaio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/alloc.h"
+#include "storage/storage_private.h"
 
 /* Sizes and addresses that every block device takes. */
 #define ALIGN 4096u
@@ -134,26 +134,18 @@ static bool is_off(fpi_direct_pool *pool)
     return off;
 }
 
-/* -1 when the name is not that of the open file any more, or the file system can't. */
-static int open_direct(fpi_direct_pool *pool, int folder_fd, const char *name, int data_fd)
+/* -1 when the file system can't. */
+static int open_direct(fpi_direct_pool *pool, int data_fd)
 {
-    int fd = openat(folder_fd, name, O_WRONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC);
-    struct stat ours, theirs;
+    char path[FPI_FD_PATH_SIZE];
+    int fd = open(fpi_fd_path(data_fd, path), O_WRONLY | O_DIRECT | O_CLOEXEC);
 
-    if (fd < 0) {
-        if (errno == EINVAL)
-            turn_off(pool);
-        return -1;
-    }
-    if (fstat(fd, &ours) == 0 && fstat(data_fd, &theirs) == 0 && ours.st_ino == theirs.st_ino &&
-        ours.st_dev == theirs.st_dev)
-        return fd;
-    close(fd);
-    return -1;
+    if (fd < 0 && errno == EINVAL)
+        turn_off(pool);
+    return fd;
 }
 
-fpi_direct *fpi_direct_begin(fpi_direct_pool *pool, int folder_fd, const char *name, int data_fd,
-                             uint64_t offset, uint64_t length)
+fpi_direct *fpi_direct_begin(fpi_direct_pool *pool, int data_fd, uint64_t offset, uint64_t length)
 {
     fpi_direct *d;
 
@@ -165,7 +157,7 @@ fpi_direct *fpi_direct_begin(fpi_direct_pool *pool, int folder_fd, const char *n
     d = take(pool);
     if (!d)
         return NULL;
-    d->fd = open_direct(pool, folder_fd, name, data_fd);
+    d->fd = open_direct(pool, data_fd);
     if (d->fd < 0) {
         give_back(pool, d);
         return NULL;

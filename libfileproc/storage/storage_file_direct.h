@@ -29,10 +29,9 @@ void fpi_direct_pool_init(fpi_direct_pool *pool, const fp_allocator *a);
 /** Nobody writes any more. */
 void fpi_direct_pool_dispose(fpi_direct_pool *pool);
 
-/** Begins to write `length` bytes from `offset` on into the file behind data_fd, which has this name in this folder. NULL when
- *  they are better written the usual way. data_fd is borrowed and must stay open. */
-fpi_direct *fpi_direct_begin(fpi_direct_pool *pool, int folder_fd, const char *name, int data_fd,
-                             uint64_t offset, uint64_t length);
+/** Begins to write `length` bytes from `offset` on into this file. NULL when they are better written the usual way. data_fd is
+ *  borrowed and must stay open. */
+fpi_direct *fpi_direct_begin(fpi_direct_pool *pool, int data_fd, uint64_t offset, uint64_t length);
 /** The next bytes, copied. These two answer an errno or 0; after an error nothing more is written. */
 int fpi_direct_write(fpi_direct *d, const void *data, size_t size);
 /** All bytes have been taken by the file; they are not synced. */

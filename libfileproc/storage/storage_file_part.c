@@ -30,8 +30,7 @@ static fp_status check_room(int fd, uint64_t length, fp_error *err)
 
 static void write_directly(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
 {
-    p->direct =
-        fpi_direct_begin(&s->direct, s->staging_fd, f->data_name, f->data_fd, p->offset, p->length);
+    p->direct = fpi_direct_begin(&s->direct, f->data_fd, p->offset, p->length);
     if (!p->direct)
         return;
     pthread_mutex_lock(&f->lock);
@@ -80,6 +79,8 @@ fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint6
     p->offset = p->started = offset;
     p->length = length;
     pthread_mutex_lock(&f->lock);
+    if (f->key && offset == 0 && length == f->size)
+        fpi_staged_open_unnamed(f);
     rc = fpi_staged_open_data(f, true, err);
     if (rc == FILEPROC_OK)
         rc = check_room(f->data_fd, length, err);
@@ -194,7 +195,9 @@ fp_status fpi_file_part_commit(void *self, void *assembly, void *part, const fp_
         return FILEPROC_OK;
     if (fpi_staged_is_whole(f, info))
         return fpi_staged_commit_whole(f, err);
-    rc = make_record(f, err);
+    rc = fpi_staged_name_data(f, err);
+    if (rc == FILEPROC_OK)
+        rc = make_record(f, err);
     if (rc == FILEPROC_OK)
         rc = sync_group(&f->data_sync, "staged data: sync", err);
     if (rc == FILEPROC_OK)

@@ -50,6 +50,7 @@ typedef struct fpi_file_store {
     fpi_sync_group staging_sync;
     fpi_spares spares;
     fpi_direct_pool direct;
+    bool no_unnamed; /* files can't be made without a name, or get none later */
     fpi_folder_table folders;
 } fpi_file_store;
 
@@ -141,6 +142,7 @@ typedef struct fpi_staged_file {
     int parts_fd;
     fpi_file_part *direct; /* those that write directly */
     bool data_exists;
+    bool unnamed; /* the data are in no folder yet */
     bool parts_exist;
     bool names_synced; /* the two names are in the folder on disk */
     bool published;    /* data_name has become an object's name */
@@ -205,6 +207,11 @@ fp_status fpi_staged_move(fpi_staged_file *f, const char *key, uint64_t size, ui
 /* storage_file_whole.c */
 fp_status fpi_file_assembly_set_target(void *self, void *assembly, const char *key, uint64_t size,
                                        fp_part_info *whole, fp_error *err);
+/** With the lock held, when the next part is expected to be all of the object: its data need no name before they get the
+ *  object's. Where that can't be they are opened with one, as always. */
+void fpi_staged_open_unnamed(fpi_staged_file *f);
+/** Otherwise they need one. */
+fp_status fpi_staged_name_data(fpi_staged_file *f, fp_error *err);
 /** Whether this part is all of the object. */
 bool fpi_staged_is_whole(const fpi_staged_file *f, const fp_part_info *part);
 /** Its commit. */

@@ -2,6 +2,7 @@
  * Must not know: assemblies of several parts. docs/internals/storage-file.md tells what a crash leaves. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "storage/storage_file_private.h"
 
@@ -58,6 +59,35 @@ fp_status fpi_file_assembly_set_target(void *self, void *assembly, const char *k
     return rc;
 }
 
+void fpi_staged_open_unnamed(fpi_staged_file *f)
+{
+    const fpi_file_store *s = f->store;
+
+    if (f->data_fd >= 0 || f->data_exists || f->published || s->no_unnamed)
+        return;
+    f->data_fd = openat(s->staging_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, FPI_FILE_MODE);
+    f->unnamed = f->data_fd >= 0;
+    if (!f->unnamed)
+        f->data_fd = -1;
+}
+
+fp_status fpi_staged_name_data(fpi_staged_file *f, fp_error *err)
+{
+    char path[FPI_FD_PATH_SIZE];
+    fp_status rc = FILEPROC_OK;
+
+    pthread_mutex_lock(&f->lock);
+    if (f->unnamed && linkat(AT_FDCWD, fpi_fd_path(f->data_fd, path), f->store->staging_fd,
+                             f->data_name, AT_SYMLINK_FOLLOW) != 0) {
+        rc = fpi_error_errno(err, errno, "staged data: name");
+    } else if (f->unnamed) {
+        f->unnamed = f->names_synced = false;
+        f->data_exists = true;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return rc;
+}
+
 bool fpi_staged_is_whole(const fpi_staged_file *f, const fp_part_info *part)
 {
     return f->key && part->offset == 0 && part->length == f->size;
@@ -74,6 +104,7 @@ fp_status fpi_staged_commit_whole(fpi_staged_file *f, fp_error *err)
         rc = fpi_staged_move(f, f->key, f->size, 0, err);
     pthread_mutex_lock(&f->lock);
     f->whole = rc == FILEPROC_OK;
+    f->unnamed = f->unnamed && !f->published;
     f->broken = rc < 0;
     pthread_mutex_unlock(&f->lock);
     return rc;

@@ -19,6 +19,7 @@ FPI_DEFINE_CLEANUP(fp_part, fp_part_free)
 /** The longest life of a signed address: a week. */
 #define FPI_PRESIGN_MAX_S 604800u
 /** The largest size and offset: what off_t holds. */
+#define FPI_FD_PATH_SIZE 32u
 #define FPI_OBJECT_SIZE_MAX ((uint64_t)INT64_MAX)
 
 struct fp_storage {
@@ -55,6 +56,8 @@ fp_status fpi_object_not_found(fp_error *err);
 /** The committed part that begins at offset; false when there is none. */
 bool fpi_assembly_part_from(const fp_assembly *a, uint64_t offset, fp_part_info *info);
 
+/** The path by which the kernel opens or links the file behind a descriptor; answers path. */
+const char *fpi_fd_path(int fd, char path[FPI_FD_PATH_SIZE]);
 /** A file without a name, open for reading and writing. */
 fp_status fpi_unnamed_file(int *fd, fp_error *err);
 /** The same file open for reading only, at offset 0. */

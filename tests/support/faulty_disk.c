@@ -488,3 +488,18 @@ int renameat(int from, const char *old, int to, const char *new)
 {
     return renameat2(from, old, to, new, 0);
 }
+
+static int link_noted(int from, const char *old, int to, const char *new, int flags)
+{
+    int rc = REAL(linkat)(from, old, to, new, flags);
+
+    if (rc == 0)
+        note_made(NAME_MADE, to, new);
+    return rc;
+}
+
+int linkat(int from, const char *old, int to, const char *new, int flags)
+{
+    COUNTED(inside(to), REAL(linkat)(from, old, to, new, flags),
+            link_noted(from, old, to, new, flags));
+}

@@ -36,7 +36,7 @@ static void end(void)
 
 static fpi_direct *begin_at(uint64_t offset, uint64_t length)
 {
-    return fpi_direct_begin(&pool, folder_fd, "f", fd, offset, length);
+    return fpi_direct_begin(&pool, fd, offset, length);
 }
 
 /* Bytes of content(seed), in pieces of this size. */
@@ -114,7 +114,6 @@ START_TEST(what_does_not_fit_goes_the_usual_way)
     begin(&fpi_default_allocator);
     ck_assert_ptr_null(begin_at(0, MIB - 1));
     ck_assert_ptr_null(begin_at(100, MIB));
-    ck_assert_ptr_null(fpi_direct_begin(&pool, folder_fd, "other", fd, 0, MIB));
     while (count < 32 && (many[count] = begin_at(count * MIB, MIB)))
         count++;
     ck_assert_uint_eq(count, 16);
