@@ -233,13 +233,13 @@ static fp_status put_parts(publication *p, fp_error *err)
     return rc;
 }
 
-/* That it is published must be known after a crash, too. */
+/* That it is published must be known after a crash, too. Where whole slots were parts of the upload, its absence tells. */
 static fp_status put_mark(const fpi_s3_assembly *a, fp_error *err)
 {
     char *name = NULL;
     fp_status rc;
 
-    if (a->transient)
+    if (a->transient || (a->has_slots && !a->state.copying))
         return FILEPROC_OK;
     rc = fpi_s3_staged_name(a->s, a->id, 'z', "", &name, err);
     if (rc == FILEPROC_OK)
