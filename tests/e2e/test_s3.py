@@ -1,6 +1,7 @@
 """Owns: fileprocd with an S3 server: uploads, and what becomes of them while the server is away, hangs, or the daemon is killed.
 Must not know: how S3 is spoken to."""
 
+import hashlib
 import os
 import pathlib
 import sys
@@ -28,17 +29,20 @@ def gateway(tmp_path_factory):
     own.stop()
 
 
-@pytest.fixture(params=["minio", "unsigned"])
-def daemon(request, tmp_path, gateway):
-    """By the starter kit's variables, and by a URI of our own."""
-    bucket = "uploads"
+def daemon_for(gateway, folder, way, *options):
+    """By the starter kit's variables, or by a URI of our own."""
     access, secret = gateway.keys
     env = {"MINIO_ACCESS_KEY": access, "MINIO_SECRET_KEY": secret, "FILEPROC_REAP_INTERVAL": "300ms"}
-    if request.param == "minio":
-        env.update({"MINIO_ENDPOINT": gateway.endpoint, "MINIO_BUCKET": bucket, "MINIO_SECURE": "false"})
+    if way == "minio":
+        env.update({"MINIO_ENDPOINT": gateway.endpoint, "MINIO_BUCKET": "uploads", "MINIO_SECURE": "false"})
     else:
-        env["FILEPROC_STORAGE_URL"] = f"s3://{bucket}/below?endpoint={gateway.endpoint}&secure=0&payload=unsigned"
-    own = Daemon(tmp_path / "fileprocd", env=env).start()
+        env["FILEPROC_STORAGE_URL"] = f"s3://uploads/below?endpoint={gateway.endpoint}&secure=0&payload=unsigned"
+    return Daemon(folder / "fileprocd", *options, env=env).start()
+
+
+@pytest.fixture(params=["minio", "unsigned"])
+def daemon(request, tmp_path, gateway):
+    own, secret = daemon_for(gateway, tmp_path, request.param), gateway.keys[1]
     yield own
     assert own.end() is None, own.log_text()[-4000:]
     assert secret not in own.log_text()
@@ -74,9 +78,25 @@ def test_an_upload_goes_through(daemon, order):
         check_problem(try_chunk(daemon, upload_id, index, other(chunk_of(data, index))), 409, "chunk_conflict")
     done = complete(daemon, upload_id)
     assert complete(daemon, upload_id) == done
+    assert done["sha256"] == (hashlib.sha256(data).hexdigest() if order[0] == 0 else None)
     assert content(daemon, done["file_id"]) == data
     wait_until(lambda: "1 staged objects removed" in daemon.log_text(), 20, "what is staged stays behind")
     assert ask(daemon, "DELETE", f"/v1/files/{done['file_id']}").status_code == 204
+
+
+@pytest.mark.parametrize("way", ["minio", "unsigned"])
+def test_a_chunk_may_be_several_parts(gateway, tmp_path, way):
+    size = 12 << 20
+    daemon = daemon_for(gateway, tmp_path, way, "--chunk-size", "12MiB")
+    data = os.urandom(3 * size - 7)
+    session = initiate(daemon, len(data), "file.zip", "application/zip")
+    for index in range(3):
+        send_chunk(daemon, session["upload_id"], index, data[index * size:(index + 1) * size])
+        check_problem(try_chunk(daemon, session["upload_id"], 0, other(data[:size])), 409, "chunk_conflict")
+    done = complete(daemon, session["upload_id"])
+    assert done["sha256"] == hashlib.sha256(data).hexdigest()
+    assert content(daemon, done["file_id"]) == data
+    assert daemon.end() is None
 
 
 def test_acknowledged_chunks_survive_a_kill_of_the_daemon(daemon):
