@@ -73,7 +73,7 @@ static fp_status read_parameters(const char *query, parameters *p, fp_error *err
             return fp_error_setf(
                 err, FILEPROC_ERR_INVALID,
                 "an s3 URI has no such parameter; it has endpoint, region, secure, "
-                "style and conditional");
+                "style, conditional and payload");
         query += name + (query[name] == '=');
         size = strcspn(query, "&");
         if (!is_plain(query, size))
