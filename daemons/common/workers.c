@@ -48,7 +48,7 @@ static void *work(void *arg)
 
     while (!atomic_load(&t->all->stopping)) {
         fp_error err = { 0 };
-        fp_status rc = fp_worker_run(t->worker, WAIT_MS, NULL, &err);
+        fp_status rc = fp_worker_serve(t->worker, WAIT_MS, NULL, &err);
 
         if (rc == FILEPROC_OK)
             continue;

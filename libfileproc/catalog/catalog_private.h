@@ -35,6 +35,13 @@ fp_status fpi_catalog_insert(fp_catalog *cat, fp_tx *tx, const fpi_new_file *fil
 fp_status fpi_catalog_read(fp_catalog *cat, fp_tx *tx, const char *id, fp_file **out,
                            fp_error *err);
 
+#define FPI_CATALOG_READ_MAX 32
+
+/** The same for at most FPI_CATALOG_READ_MAX ids, which may repeat: files[i] becomes the record of ids[i], or NULL when there is none.
+ *  At a failure all are NULL. */
+fp_status fpi_catalog_read_each(fp_catalog *cat, fp_tx *tx, const char *const *ids, size_t count,
+                                fp_file **files, fp_error *err);
+
 /** Sets what was learnt; NULL leaves a column alone. info_member is merged into info under info_key. */
 fp_status fpi_catalog_learn(fp_catalog *cat, fp_tx *tx, const char *id,
                             const char *detected_mime_type, const char *sha256,

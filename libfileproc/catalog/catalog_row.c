@@ -12,6 +12,9 @@
 /* All that pipelines may say about one file. */
 #define INFO_MAX (1024u * 1024u)
 
+#define READ_SQL "SELECT " FPI_FILE_COLUMNS " FROM files WHERE id IN ("
+#define READ_FEW 8u
+
 fp_status fpi_file_not_found(fp_error *err)
 {
     return fp_error_reasonf(err, FILEPROC_ERR_NOTFOUND, FILEPROC_REASON_FILE_NOT_FOUND,
@@ -32,6 +35,72 @@ fp_status fpi_catalog_read(fp_catalog *cat, fp_tx *tx, const char *id, fp_file *
     if (rc < 0)
         return rc;
     return more ? fpi_file_from_row(cat->ctx, rows, out, err) : fpi_file_not_found(err);
+}
+
+static bool is_among(const fp_value *ids, size_t count, const char *id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(ids[i].text, id) == 0)
+            return true;
+    return false;
+}
+
+/* Each id once. Three texts of the statement are enough: one that is too long repeats its last id. Answers for how many it is. */
+static size_t collect_ids(const char *const *ids, size_t count, fp_value *params)
+{
+    size_t n = 0, size;
+
+    for (size_t i = 0; i < count; i++)
+        if (!is_among(params, n, ids[i]))
+            params[n++] = (fp_value)FILEPROC_V_TEXT(ids[i]);
+    size = n == 1 ? 1 : n <= READ_FEW ? READ_FEW : FPI_CATALOG_READ_MAX;
+    for (; n < size; n++)
+        params[n] = params[n - 1];
+    return size;
+}
+
+static const char *read_sql(size_t size)
+{
+    if (size == 1)
+        return READ_SQL "$1)";
+    if (size == READ_FEW)
+        return READ_SQL "$1, $2, $3, $4, $5, $6, $7, $8)";
+    return READ_SQL "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
+                    " $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)";
+}
+
+static fp_status spread_row(const fp_catalog *cat, fp_rows *rows, const char *const *ids,
+                            size_t count, fp_file **files, fp_error *err)
+{
+    const char *id = fp_rows_text(rows, 0);
+    fp_status rc = FILEPROC_OK;
+
+    for (size_t i = 0; rc == FILEPROC_OK && i < count; i++)
+        if (strcmp(ids[i], id) == 0)
+            rc = fpi_file_from_row(cat->ctx, rows, &files[i], err);
+    return rc;
+}
+
+fp_status fpi_catalog_read_each(fp_catalog *cat, fp_tx *tx, const char *const *ids, size_t count,
+                                fp_file **files, fp_error *err)
+{
+    fp_value params[FPI_CATALOG_READ_MAX];
+    FPI_CLEANUP(fp_rows) rows = NULL;
+    size_t size;
+    int32_t more = 0;
+    fp_status rc;
+
+    for (size_t i = 0; i < count; i++)
+        files[i] = NULL;
+    if (!count)
+        return FILEPROC_OK;
+    size = collect_ids(ids, count, params);
+    rc = fp_tx_query(tx, read_sql(size), params, size, &rows, err);
+    while (rc == FILEPROC_OK && (rc = fp_rows_next(rows, &more, err)) == FILEPROC_OK && more)
+        rc = spread_row(cat, rows, ids, count, files, err);
+    for (size_t i = 0; rc < 0 && i < count; i++)
+        fp_file_free(fpi_steal(&files[i]));
+    return rc;
 }
 
 /* One text in the first column; *found says whether there is a row. */

@@ -165,6 +165,19 @@ fp_status fp_tx_exec(fp_tx *tx, const char *sql, const fp_value *params, size_t 
     return rc;
 }
 
+fp_status fpi_tx_exec_each(fp_tx *tx, const char *sql, const fp_value *params, size_t width,
+                           size_t times, uint64_t *changed, fp_error *err)
+{
+    const fp_database_driver *drv = tx->db->drv;
+    fp_status rc = FILEPROC_OK;
+
+    if (DRIVER_HAS(drv, exec_each))
+        return drv->exec_each(tx->t, sql, params, width, times, changed, err);
+    for (size_t i = 0; rc == FILEPROC_OK && i < times; i++)
+        rc = drv->exec(tx->t, sql, params + i * width, width, &changed[i], err);
+    return rc;
+}
+
 fp_status fp_tx_query(fp_tx *tx, const char *sql, const fp_value *params, size_t count,
                       fp_rows **out, fp_error *err)
 {
@@ -261,6 +274,16 @@ fp_status fpi_database_change_counter(fp_database *db, int64_t *counter, fp_erro
 const char *fpi_database_skip_locked(const fp_database *db)
 {
     return DRIVER_HAS(db->drv, skip_locked) ? db->drv->skip_locked : "";
+}
+
+const char *fpi_database_pick_begin(const fp_database *db)
+{
+    return DRIVER_HAS(db->drv, pick_end) ? db->drv->pick_begin : "id IN (SELECT id";
+}
+
+const char *fpi_database_pick_end(const fp_database *db)
+{
+    return DRIVER_HAS(db->drv, pick_end) ? db->drv->pick_end : ")";
 }
 
 fp_status fpi_database_lock_migrations(fp_tx *tx, fp_error *err)

@@ -102,7 +102,7 @@ typedef struct fpi_postgresql_connection {
     char incarnation[64];          /* of the server: another one after a crash */
     int64_t statement_timeout_ms;  /* the server's; 0 = none */
     bool broken;                   /* to be closed */
-    fpi_postgresql_step steps[24]; /* sent, their results not read */
+    fpi_postgresql_step steps[48]; /* sent, their results not read */
     size_t step_count;
     fpi_postgresql_statement *statements[FPI_POSTGRESQL_STATEMENTS];
     uint64_t count;       /* of uses */
@@ -118,6 +118,8 @@ typedef struct fpi_postgresql_connection {
     bool unlimited; /* it may take its time */
     bool went_on;   /* the body did, after a failure that aborted the transaction */
     uint64_t xid;   /* 0 = not known (yet) */
+    uint64_t
+        *each; /* where the next STEP_BODY says what it has changed; NULL = its result is wanted */
 } fpi_postgresql_connection;
 
 /** Connects and asks `first`; *answer is what its last statement says, to be cleared by the caller. Waits until deadline_ms
@@ -154,6 +156,10 @@ bool fpi_postgresql_poll(const PGconn *pg, short events, int64_t deadline_ms);
 
 fp_status fpi_postgresql_exec(void *t, const char *sql, const fp_value *params, size_t count,
                               uint64_t *changed, fp_error *err);
+fp_status fpi_postgresql_exec_each(void *t, const char *sql, const fp_value *params, size_t width,
+                                   size_t times, uint64_t *changed, fp_error *err);
+/** How many rows a statement has changed. */
+uint64_t fpi_postgresql_changed(PGresult *result);
 fp_status fpi_postgresql_query(void *t, const char *sql, const fp_value *params, size_t count,
                                void **r, fp_error *err);
 fp_status fpi_postgresql_next(void *r, int32_t *more, fp_error *err);

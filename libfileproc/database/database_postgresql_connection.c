@@ -21,7 +21,8 @@
 #define STATEMENT_TIMEOUT_MS "30000"
 
 /* Settings for which the URI (options=-c...) or the server's administrator has found better values are left alone. What is answered
- * for must be on disk, whatever the server's default. The second row of statistics is thrown away when the server has
+ * for must be on disk, whatever the server's default. A plan that was made while a table was empty is kept when it has grown, so an
+ * index, and the order in which it gives the rows, are always the better choice. The second row of statistics is thrown away when the server has
  * to recover from a crash: its age tells one life of the server from the next. */
 #define UNLESS_SET(name, unset, value)                                                             \
     "set_config('" name "', CASE current_setting('" name "') WHEN '" unset "' THEN '" value        \
@@ -33,7 +34,9 @@ static const char setup[] =
     UNLESS_SET(
         "synchronous_commit", "off",
         "on") ", " //
-              "set_config('jit', 'off', false), set_config('client_min_messages', 'warning', false);"
+              "set_config('jit', 'off', false), set_config('enable_seqscan', 'off', false),"
+              " set_config('enable_sort', 'off', false),"
+              " set_config('client_min_messages', 'warning', false);"
               "PREPARE fp_xid AS SELECT pg_current_xact_id_if_assigned()::text;"
               "SELECT (extract(epoch FROM current_setting('statement_timeout')::interval) * 1000)::bigint,"
               " stats_reset::text FROM pg_stat_bgwriter";
@@ -310,6 +313,8 @@ static fp_status judge(fpi_postgresql_connection *conn, fpi_postgresql_step step
             conn->broken = true;
     } else if (step == FPI_POSTGRESQL_STEP_XID) {
         note_xid(conn, result);
+    } else if (step == FPI_POSTGRESQL_STEP_BODY && conn->each) {
+        *conn->each++ = fpi_postgresql_changed(result);
     } else if (step == FPI_POSTGRESQL_STEP_PREPARE) {
         conn->prepared = true;
     } else if (step == FPI_POSTGRESQL_STEP_BODY ||

@@ -18,7 +18,7 @@ typedef struct rows {
 } rows;
 
 /* What a body's SELECT finds is no change. */
-static uint64_t changed_rows(PGresult *result)
+uint64_t fpi_postgresql_changed(PGresult *result)
 {
     static const char *const changing[] = { "INSERT", "UPDATE", "DELETE", "MERGE" };
     const char *tag = PQcmdStatus(result);
@@ -35,7 +35,7 @@ fp_status fpi_postgresql_exec(void *t, const char *sql, const fp_value *params, 
     PGresult *result = NULL;
     fp_status rc = fpi_postgresql_execute(t, sql, params, count, &result, err);
 
-    *changed = rc == FILEPROC_OK && result ? changed_rows(result) : 0;
+    *changed = rc == FILEPROC_OK && result ? fpi_postgresql_changed(result) : 0;
     PQclear(result);
     return rc;
 }

@@ -12,8 +12,8 @@
 
 #define INT8_OID 20
 #define FLOAT8_OID 701
-/* As many as fp_tx_exec() allows. */
-#define PARAMS_MAX 1000
+/* Statements that go to the server before the first answer is read. */
+#define EACH_MAX 32
 
 /* The parameters as libpq wants them. Numbers are binary: no locale and no digit gets lost. */
 typedef struct parameters {
@@ -192,12 +192,12 @@ static void send_begin(fpi_postgresql_connection *conn)
 
 /* 0 = goes without a name. */
 static uint32_t send_prepare(fpi_postgresql_connection *conn, const fpi_postgresql_statement *s,
-                             const parameters *p)
+                             const parameters *p, bool often)
 {
     uint32_t number = conn->last_number + 1;
     char name[16];
 
-    if (s->number || s->text.kind != FPI_POSTGRESQL_QUERY || s->used == 0 || conn->broken)
+    if (s->number || s->text.kind != FPI_POSTGRESQL_QUERY || !often || conn->broken)
         return s->number;
     snprintf(name, sizeof(name), "s%u", (unsigned)number);
     fpi_postgresql_sent(conn, FPI_POSTGRESQL_STEP_PREPARE,
@@ -258,13 +258,11 @@ static void roll_back_to_savepoint(fpi_postgresql_connection *conn)
         note_failure(conn, &e);
 }
 
-/* BEGIN goes first: whatever stands before it would be in its transaction. */
-static fp_status run(fpi_postgresql_connection *conn, fpi_postgresql_statement *s,
-                     const parameters *p, PGresult **result, fp_error *err)
+/* BEGIN goes first: whatever stands before it would be in its transaction. Answers the statement's name. */
+static uint32_t open_run(fpi_postgresql_connection *conn, fpi_postgresql_statement *s,
+                         const parameters *p, bool often)
 {
-    fp_error e = { 0 };
     uint32_t number;
-    fp_status rc;
 
     send_begin(conn);
     if (s->used == 0)
@@ -272,9 +270,17 @@ static fp_status run(fpi_postgresql_connection *conn, fpi_postgresql_statement *
     conn->prepared = false;
     if (conn->careful)
         fpi_postgresql_send(conn, FPI_POSTGRESQL_STEP_CONTROL, "SAVEPOINT fp");
-    number = send_prepare(conn, s, p);
+    number = send_prepare(conn, s, p, often || s->used > 0);
     s->used = ++conn->count;
-    send_statement(conn, s, number, p);
+    return number;
+}
+
+static fp_status close_run(fpi_postgresql_connection *conn, fpi_postgresql_statement *s,
+                           uint32_t number, PGresult **result, fp_error *err)
+{
+    fp_error e = { 0 };
+    fp_status rc;
+
     send_xid(conn);
     if (conn->careful)
         fpi_postgresql_send(conn, FPI_POSTGRESQL_STEP_CONTROL, "RELEASE fp");
@@ -298,13 +304,40 @@ static fp_status refuse(fpi_postgresql_connection *conn, fp_error *err)
     return fp_error_setf(err, FILEPROC_ERR_BUSY, "database: the transaction starts again");
 }
 
+static void set_parameters(parameters *p, const fp_value *params)
+{
+    for (size_t i = 0; i < p->count; i++)
+        set_parameter(p, i, &params[i]);
+}
+
+static fp_status get_statement(fpi_postgresql_connection *conn, const char *sql,
+                               const parameters *p, fpi_postgresql_statement **out, fp_error *err)
+{
+    uint64_t h = hash(sql, p);
+    fpi_postgresql_statement *s = find(conn, sql, h);
+    fp_status rc;
+
+    if (!s) {
+        s = make(conn, sql, h, err);
+        if (!s)
+            return FILEPROC_ERR_NOMEM;
+        rc = check(s, p->count, err);
+        if (rc < 0) {
+            fpi_free(&conn->ctx->a, s);
+            return rc;
+        }
+    }
+    *out = s;
+    return FILEPROC_OK;
+}
+
 fp_status fpi_postgresql_execute(fpi_postgresql_connection *conn, const char *sql,
                                  const fp_value *params, size_t count, PGresult **result,
                                  fp_error *err)
 {
     FPI_DISPOSE(parameters) p = { .a = conn->ctx->a };
-    fpi_postgresql_statement *s;
-    uint64_t h;
+    fpi_postgresql_statement *s = NULL;
+    uint32_t number;
     fp_status rc;
 
     if (conn->state != FPI_POSTGRESQL_FINE)
@@ -312,19 +345,60 @@ fp_status fpi_postgresql_execute(fpi_postgresql_connection *conn, const char *sq
     rc = make_room(&p, count, err);
     if (rc < 0)
         return rc;
-    for (size_t i = 0; i < count; i++)
-        set_parameter(&p, i, &params[i]);
-    h = hash(sql, &p);
-    s = find(conn, sql, h);
-    if (!s) {
-        s = make(conn, sql, h, err);
-        if (!s)
-            return FILEPROC_ERR_NOMEM;
-        rc = check(s, count, err);
-        if (rc < 0) {
-            fpi_free(&conn->ctx->a, s);
-            return rc;
-        }
+    set_parameters(&p, params);
+    rc = get_statement(conn, sql, &p, &s, err);
+    if (rc < 0)
+        return rc;
+    number = open_run(conn, s, &p, false);
+    send_statement(conn, s, number, &p);
+    return close_run(conn, s, number, result, err);
+}
+
+/* The sets from the first on whose types are the same: one statement, and one way to the server. *done says how many that were. */
+static fp_status run_each(fpi_postgresql_connection *conn, const char *sql, const fp_value *params,
+                          size_t width, size_t times, uint64_t *changed, size_t *done,
+                          fp_error *err)
+{
+    FPI_DISPOSE(parameters) p = { .a = conn->ctx->a };
+    fpi_postgresql_statement *s = NULL;
+    uint32_t number;
+    size_t i = 0;
+    fp_status rc = make_room(&p, width, err);
+
+    if (rc < 0)
+        return rc;
+    set_parameters(&p, params);
+    rc = get_statement(conn, sql, &p, &s, err);
+    if (rc < 0)
+        return rc;
+    number = open_run(conn, s, &p, true);
+    do {
+        send_statement(conn, s, number, &p);
+        if (++i < times)
+            set_parameters(&p, params + i * width);
+    } while (i < times && i < EACH_MAX && hash(sql, &p) == s->hash);
+    conn->each = changed;
+    rc = close_run(conn, s, number, NULL, err);
+    conn->each = NULL;
+    *done = i;
+    return rc;
+}
+
+fp_status fpi_postgresql_exec_each(void *t, const char *sql, const fp_value *params, size_t width,
+                                   size_t times, uint64_t *changed, fp_error *err)
+{
+    fpi_postgresql_connection *conn = t;
+    fp_status rc = FILEPROC_OK;
+    size_t done = 1;
+
+    for (size_t at = 0; rc == FILEPROC_OK && at < times; at += done) {
+        if (conn->state != FPI_POSTGRESQL_FINE)
+            return refuse(conn, err);
+        if (conn->careful || times == 1)
+            rc = fpi_postgresql_exec(conn, sql, params + at * width, width, &changed[at], err);
+        else
+            rc = run_each(conn, sql, params + at * width, width, times - at, changed + at, &done,
+                          err);
     }
-    return run(conn, s, &p, result, err);
+    return rc;
 }

@@ -35,6 +35,16 @@ fp_status fpi_database_change_counter(fp_database *db, int64_t *counter, fp_erro
  *  at a time. */
 const char *fpi_database_skip_locked(const fp_database *db);
 
+/** A condition for the rows that a SELECT picks for a worker: fpi_database_pick_begin(), " FROM t WHERE ... LIMIT n", and
+ *  fpi_database_pick_end(), which has fpi_database_skip_locked() in it. The table has a column id. */
+const char *fpi_database_pick_begin(const fp_database *db);
+const char *fpi_database_pick_end(const fp_database *db);
+
+/** As fp_tx_exec(), so many times, with width values each, one set behind the other; changed[i] is set for each of them, when
+ *  all went well. One way to the server for many, where there is a server. */
+fp_status fpi_tx_exec_each(fp_tx *tx, const char *sql, const fp_value *params, size_t width,
+                           size_t times, uint64_t *changed, fp_error *err);
+
 /** First in the transaction of a migration: waits for the migrations of others, and keeps them waiting. */
 fp_status fpi_database_lock_migrations(fp_tx *tx, fp_error *err);
 

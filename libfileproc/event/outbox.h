@@ -16,6 +16,19 @@
 fp_status fpi_outbox_append(fp_context *ctx, fp_tx *tx, const char *type, const char *subject,
                             const char *data, fp_error *err);
 
+/** An event to be; the texts are borrowed. */
+typedef struct fpi_outbox_new {
+    const char *type;
+    const char *subject;
+    const char *data;
+} fpi_outbox_new;
+
+#define FPI_OUTBOX_EACH_MAX 32
+
+/** Adds at most FPI_OUTBOX_EACH_MAX events, in this order. */
+fp_status fpi_outbox_append_each(fp_context *ctx, fp_tx *tx, const fpi_outbox_new *events,
+                                 size_t count, fp_error *err);
+
 /** The name of the relay of all events, in the table of relays. */
 #define FPI_RELAY_EVENTS "events"
 

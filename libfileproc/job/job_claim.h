@@ -32,7 +32,7 @@ FPI_DEFINE_DISPOSE(fpi_claim, fpi_claim_dispose)
 /** When the next queued job may run: a time of the context's clock, INT64_MAX when none waits. Only reads. */
 fp_status fpi_claim_due(fp_jobs *jobs, int64_t *run_at_ms, fp_error *err);
 
-/** Takes the job whose time came first; *taken is false when there is none. A job whose file is gone is cancelled on
+/** Takes a job whose time has come, of those the first; *taken is false when there is none. A job whose file is gone is cancelled on
  *  the way. */
 fp_status fpi_claim_take(fpi_claim *claim, bool *taken, fp_error *err);
 
@@ -70,9 +70,16 @@ typedef struct fpi_claim_commit {
     bool dirty; /* something could not be removed from the storage: to be looked after soon */
 } fpi_claim_commit;
 
+/** The state of the row after it. */
+const char *fpi_claim_state(fpi_claim_fate fate);
+/** Whether the job has ended for good, and not by being cancelled. */
+bool fpi_claim_is_end(fpi_claim_fate fate);
+
 /** CONFLICT with lease_lost when the job is not ours any more; nothing is written then, as after any failure. on_change is told
- *  after success. */
-fp_status fpi_claim_write(fpi_claim *claim, const fpi_claim_commit *commit, fp_error *err);
+ *  after success. When `next` is not NULL, and the job's row is all that is written, the next job is claimed in the same
+ *  transaction: *taken says whether there was one, and may be true with CONFLICT, too; it is false after all other failures. */
+fp_status fpi_claim_write(fpi_claim *claim, const fpi_claim_commit *commit, fpi_claim *next,
+                          bool *taken, fp_error *err);
 
 /** True when err is lease_lost. */
 bool fpi_claim_is_lost(const fp_error *err);

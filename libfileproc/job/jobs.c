@@ -4,6 +4,7 @@
 
 #include "catalog/catalog_private.h"
 #include "core/json.h"
+#include "core/json_text.h"
 #include "core/options.h"
 #include "core/uuid.h"
 #include "database/database_private.h"
@@ -58,14 +59,17 @@ fp_status fp_jobs_open(fp_context *ctx, const fp_jobs_options *opts, fp_jobs **o
         return fpi_no_memory(err);
     jobs->ctx = ctx;
     jobs->o = o;
+    fpi_desk_init(&jobs->desk);
     *out = jobs;
     return FILEPROC_OK;
 }
 
 void fp_jobs_free(fp_jobs *jobs)
 {
-    if (jobs)
-        fpi_free(&jobs->ctx->a, jobs);
+    if (!jobs)
+        return;
+    fpi_desk_dispose(&jobs->desk);
+    fpi_free(&jobs->ctx->a, jobs);
 }
 
 fp_status fpi_job_not_found(fp_error *err)
@@ -90,24 +94,25 @@ void fpi_job_ring(fp_jobs *jobs, const char *id, const char *file_id)
     fpi_job_changed(jobs, id, file_id, "queued", 0.0);
 }
 
+fp_status fpi_job_event_data(const fp_jobs *jobs, const char *id, const char *file_id,
+                             const char *state, const char *error_code, fp_buf *data, fp_error *err)
+{
+    fpi_json_object o;
+
+    fpi_json_begin(&o, jobs->ctx, data, 160, err);
+    fpi_json_add_text(&o, "id", id);
+    fpi_json_add_text(&o, "file_id", file_id);
+    fpi_json_add_text(&o, "state", state);
+    fpi_json_add_text(&o, "error_code", error_code);
+    return fpi_json_end(&o);
+}
+
 fp_status fpi_job_append_event(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
                                const char *state, const char *error_code, fp_error *err)
 {
-    FPI_CLEANUP(json_t) o = json_object();
     FPI_DISPOSE(fp_buf) data = FILEPROC_BUF_INIT;
-    fp_status rc;
+    fp_status rc = fpi_job_event_data(jobs, id, file_id, state, error_code, &data, err);
 
-    if (!o)
-        return fpi_no_memory(err);
-    rc = fpi_json_set(o, "id", json_string(id), err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_json_set(o, "file_id", json_string(file_id), err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_json_set(o, "state", json_string(state), err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_json_set(o, "error_code", fpi_json_string(error_code), err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_json_dump(jobs->ctx, o, &data, err);
     return rc < 0 ? rc
                   : fpi_outbox_append(jobs->ctx, tx, FPI_EVENT_JOB_FINISHED, id, data.data, err);
 }
@@ -118,8 +123,21 @@ fp_status fpi_job_default_definition(fp_jobs *jobs, const char *mime_type, fp_bu
     return fp_pipelines_resolve(jobs->o.pipelines, NULL, mime_type, definition, err);
 }
 
+/* A statement, its record; *out stays NULL when there is no row. */
+static fp_status query_job(fp_jobs *jobs, fp_tx *tx, const char *sql, const fp_value *params,
+                           size_t count, fp_job **out, fp_error *err)
+{
+    FPI_CLEANUP(fp_rows) rows = NULL;
+    int32_t more = 0;
+    fp_status rc = fp_tx_query(tx, sql, params, count, &rows, err);
+
+    if (rc == FILEPROC_OK)
+        rc = fp_rows_next(rows, &more, err);
+    return rc < 0 || !more ? rc : fpi_job_from_row(jobs->ctx, rows, out, err);
+}
+
 static fp_status insert_row(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
-                            const fp_value *facts, fp_error *err)
+                            const fp_value *facts, fp_job **out, fp_error *err)
 {
     int64_t now = fpi_now_ms(jobs->ctx);
     const fp_value row[] = {
@@ -133,15 +151,16 @@ static fp_status insert_row(fp_jobs *jobs, fp_tx *tx, const char *id, const char
         facts[3],
     };
 
-    return fp_tx_exec(tx,
-                      "INSERT INTO jobs (id, file_id, owner, pipeline, definition, state, attempt,"
-                      " max_attempts, fence, run_at, progress, steps, error_permanent, created_at)"
-                      " VALUES ($1, $2, $3, $4, $5, 'queued', 0, $7, 0, $6, 0, $8, 0, $6)",
-                      row, sizeof(row) / sizeof(*row), NULL, err);
+    return query_job(jobs, tx,
+                     "INSERT INTO jobs (id, file_id, owner, pipeline, definition, state, attempt,"
+                     " max_attempts, fence, run_at, progress, steps, error_permanent, created_at)"
+                     " VALUES ($1, $2, $3, $4, $5, 'queued', 0, $7, 0, $6, 0, $8, 0, $6)"
+                     " RETURNING " FPI_JOB_COLUMNS,
+                     row, sizeof(row) / sizeof(*row), out, err);
 }
 
-fp_status fpi_job_insert(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
-                         const char *owner, const char *definition, fp_error *err)
+static fp_status insert(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
+                        const char *owner, const char *definition, fp_job **out, fp_error *err)
 {
     FPI_CLEANUP(json_t) parsed = NULL;
     FPI_CLEANUP(json_t) steps = NULL;
@@ -161,23 +180,24 @@ fp_status fpi_job_insert(fp_jobs *jobs, fp_tx *tx, const char *id, const char *f
                       (const fp_value[]){ FILEPROC_V_TEXT(owner),
                                           FILEPROC_V_TEXT(name ? name : FPI_DEFINITION_INLINE),
                                           FILEPROC_V_TEXT(definition), FILEPROC_V_TEXT(text.data) },
-                      err);
+                      out, err);
+}
+
+fp_status fpi_job_insert(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
+                         const char *owner, const char *definition, fp_error *err)
+{
+    FPI_CLEANUP(fp_job) job = NULL;
+
+    return insert(jobs, tx, id, file_id, owner, definition, &job, err);
 }
 
 static fp_status read_job(fp_jobs *jobs, fp_tx *tx, const char *id, fp_job **out, fp_error *err)
 {
     const fp_value params[] = { FILEPROC_V_TEXT(id) };
-    FPI_CLEANUP(fp_rows) rows = NULL;
-    int32_t more = 0;
-    fp_status rc;
+    fp_status rc = query_job(jobs, tx, "SELECT " FPI_JOB_COLUMNS " FROM jobs WHERE id = $1", params,
+                             1, out, err);
 
-    rc = fp_tx_query(tx, "SELECT " FPI_JOB_COLUMNS " FROM jobs WHERE id = $1", params, 1, &rows,
-                     err);
-    if (rc == FILEPROC_OK)
-        rc = fp_rows_next(rows, &more, err);
-    if (rc < 0)
-        return rc;
-    return more ? fpi_job_from_row(jobs->ctx, rows, out, err) : fpi_job_not_found(err);
+    return rc == FILEPROC_OK && !*out ? fpi_job_not_found(err) : rc;
 }
 
 typedef struct create_call {
@@ -201,8 +221,8 @@ static fp_status create_body(fp_tx *tx, void *user_data, fp_error *err)
         rc = fp_error_reasonf(err, FILEPROC_ERR_NOTFOUND, FILEPROC_REASON_FILE_NOT_FOUND,
                               "there is no such file");
     if (rc == FILEPROC_OK)
-        rc = fpi_job_insert(c->jobs, tx, c->id, c->file_id, file->owner, c->definition, err);
-    return rc < 0 ? rc : read_job(c->jobs, tx, c->id, &c->job, err);
+        rc = insert(c->jobs, tx, c->id, c->file_id, file->owner, c->definition, &c->job, err);
+    return rc;
 }
 
 static fp_status resolve(fp_jobs *jobs, const char *file_id, const char *pipeline,

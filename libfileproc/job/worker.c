@@ -213,19 +213,22 @@ static fp_status settle(fpi_work *run, fp_status rc, const fp_error *e, fp_error
 static fp_status run_claimed(fpi_work *run, fp_error *err)
 {
     fp_error e = { 0 };
-    fp_status rc = process(run, &e);
+    fp_status rc;
 
+    run->checked_ms = fpi_monotonic_ms(); /* the row was ours a moment ago */
+    rc = process(run, &e);
     return settle(run, rc, &e, err);
 }
 
-/* One doorbell for one job, so that they don't pile up while the workers are busy. Trouble with the queue is no trouble: the
- * database knows what there is to do. */
+/* The doorbells of other jobs are taken at the desk. Trouble with the queue is no trouble: the database knows what there is to do. */
 static void ring_off(const fp_worker *w, fp_message **bell)
 {
     fp_error e = { 0 };
 
     if (*bell && fp_message_ack(*bell, &e) < 0)
         fpi_log(w->jobs->ctx, FILEPROC_LOG_DEBUG, "job", "doorbell: %s", e.message);
+    if (*bell)
+        fpi_desk_heard(w->jobs);
     fp_message_free(fpi_steal(bell));
 }
 
@@ -276,15 +279,16 @@ static bool wait_for_bell(vigil *v)
     return v->empty < EMPTY_ANSWERS;
 }
 
-/* Looking is cheap, claiming takes the writer's turn: so a worker looks first, unless it has just found a job. */
+/* Looking is cheap, claiming takes the writer's turn: so a worker looks first, unless it has just found a job, or heard a bell. */
 static fp_status try_claim(vigil *v, fpi_claim *claim, bool *taken, fp_error *err)
 {
     fp_jobs *jobs = v->w->jobs;
+    bool sure = v->w->busy || v->bell;
     fp_status rc = FILEPROC_OK;
 
-    if (!v->w->busy)
+    if (!sure)
         rc = fpi_claim_due(jobs, &v->due_ms, err);
-    if (rc == FILEPROC_OK && (v->w->busy || v->due_ms <= fpi_now_ms(jobs->ctx)))
+    if (rc == FILEPROC_OK && (sure || v->due_ms <= fpi_now_ms(jobs->ctx)))
         rc = fpi_claim_take(claim, taken, err);
     return rc;
 }
@@ -293,29 +297,36 @@ static fp_status next_job(vigil *v, fpi_claim *claim, bool *taken, fp_error *err
 {
     fp_worker *w = v->w;
     fp_status rc = FILEPROC_OK;
-    bool was_busy;
+    bool look_again;
 
-    (void)hear(v, 0, &v->bell);
     do {
         if (atomic_load(&w->stopping))
             return stopped(err);
-        was_busy = w->busy;
+        look_again = w->busy || v->bell;
         rc = try_claim(v, claim, taken, err);
         if (rc < 0)
             return rc;
         w->busy = *taken;
         ring_off(w, &v->bell);
-    } while (!*taken && (was_busy || wait_for_bell(v)));
+    } while (!*taken && (look_again || wait_for_bell(v)));
     return FILEPROC_OK;
+}
+
+static fp_status find_job(fp_worker *w, uint32_t timeout_ms, fpi_claim *claim, bool *taken,
+                          fp_error *err)
+{
+    vigil v = { .w = w, .end_ms = fpi_monotonic_ms() + timeout_ms, .due_ms = INT64_MAX };
+    fp_status rc = next_job(&v, claim, taken, err);
+
+    fp_message_free(v.bell);
+    return rc;
 }
 
 static fp_status run_one(fp_worker *w, uint32_t timeout_ms, bool *taken, fp_error *err)
 {
     FPI_DISPOSE(fpi_work) run = { .w = w, .claim = { .jobs = w->jobs, .worker = w->name } };
-    vigil v = { .w = w, .end_ms = fpi_monotonic_ms() + timeout_ms, .due_ms = INT64_MAX };
-    fp_status rc = next_job(&v, &run.claim, taken, err);
+    fp_status rc = find_job(w, timeout_ms, &run.claim, taken, err);
 
-    fp_message_free(v.bell);
     return rc == FILEPROC_OK && *taken ? run_claimed(&run, err) : rc;
 }
 
@@ -329,5 +340,49 @@ fp_status fp_worker_run(fp_worker *w, uint32_t timeout_ms, int32_t *ran, fp_erro
     rc = run_one(w, timeout_ms, &taken, err);
     if (rc == FILEPROC_OK && ran)
         *ran = taken;
+    return rc;
+}
+
+/* Runs the job in *claim, and leaves there the one that was taken with its end; *taken says whether there is one. */
+static fp_status run_and_take(fp_worker *w, fpi_claim *claim, bool *taken, fp_error *err)
+{
+    fpi_claim next = { .jobs = w->jobs, .worker = w->name };
+    FPI_DISPOSE(fpi_work) run = { .w = w, .claim = *claim, .next = &next };
+    fp_status rc = run_claimed(&run, err);
+
+    *taken = run.next_taken;
+    *claim = next;
+    return rc;
+}
+
+/* Without a job to run nothing is held: one that is taken with the end of another is run whatever comes, be it to be given back at
+ * once, as the worker is to stop. */
+static fp_status serve(fp_worker *w, uint32_t timeout_ms, uint64_t *ran, fp_error *err)
+{
+    fpi_claim claim = { .jobs = w->jobs, .worker = w->name };
+    bool taken = false;
+    fp_status rc = FILEPROC_OK;
+
+    while (rc == FILEPROC_OK) {
+        if (!taken)
+            rc = find_job(w, timeout_ms, &claim, &taken, err);
+        if (rc < 0 || !taken)
+            return rc;
+        rc = run_and_take(w, &claim, &taken, err);
+        *ran += rc == FILEPROC_OK;
+    }
+    return rc;
+}
+
+fp_status fp_worker_serve(fp_worker *w, uint32_t timeout_ms, uint64_t *ran, fp_error *err)
+{
+    uint64_t count = 0;
+    fp_status rc;
+
+    if (!w)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the worker is NULL");
+    rc = serve(w, timeout_ms, &count, err);
+    if (ran)
+        *ran = count;
     return rc;
 }

@@ -34,6 +34,9 @@ typedef struct fpi_work_output {
 typedef struct fpi_work {
     fp_worker *w;
     fpi_claim claim;
+    fpi_claim
+        *next; /* where the job goes that is claimed with the end of this one; NULL = none is */
+    bool next_taken;
     json_t *steps;
     fpi_work_output *outputs;
     uint32_t output_count; /* so far, for their keys */

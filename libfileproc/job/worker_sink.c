@@ -197,13 +197,14 @@ static void forget_outputs(fpi_work *run, const char *step)
 
 fp_status fpi_work_write(fpi_work *run, fpi_claim_commit *m, fp_error *err)
 {
+    fpi_claim *next = m->fate == FPI_FATE_RETURNED ? NULL : run->next;
     fp_error e = { 0 };
     fp_status rc;
 
     m->detected_mime_type = run->detected[0] ? run->detected : NULL;
     m->sha256 = run->sha256[0] ? run->sha256 : NULL;
     m->dirty = run->dirty;
-    rc = fpi_claim_write(&run->claim, m, &e);
+    rc = fpi_claim_write(&run->claim, m, next, &run->next_taken, &e);
     if (rc < 0) {
         run->lost = run->lost || fpi_claim_is_lost(&e);
         if (err)

@@ -58,6 +58,8 @@ void fp_runner_free(fp_runner *r)
         return;
     fpi_helper_dispose(&r->helper);
     fpi_cleanup_fd(&r->cancel_fd);
+    json_decref(r->known_definition);
+    fpi_free(&r->pls->ctx->a, r->known_text);
     fpi_free(&r->pls->ctx->a, r);
 }
 
@@ -154,20 +156,45 @@ fp_status fpi_run_tick(void *user_data, fp_error *err)
     return rc;
 }
 
+/* Without memory it is only forgotten. */
+static void remember(fp_runner *r, const char *pipeline, json_t *definition)
+{
+    const fp_allocator *a = &r->pls->ctx->a;
+
+    json_decref(fpi_steal(&r->known_definition));
+    fpi_free(a, fpi_steal(&r->known_text));
+    r->known_text = fpi_strdup(a, pipeline);
+    if (r->known_text)
+        r->known_definition = json_incref(definition);
+}
+
 /* Jobs keep resolved pipelines, and this library may be newer than the one that resolved it: so it is completed again. */
+static fp_status complete(fp_runner *r, const char *pipeline, json_t **definition, fp_error *err)
+{
+    const fpi_place root = FPI_PLACE_ROOT;
+    FPI_CLEANUP(json_t) given = NULL;
+    fp_status rc;
+
+    if (r->known_text && strcmp(r->known_text, pipeline) == 0) {
+        *definition = json_incref(r->known_definition);
+        return FILEPROC_OK;
+    }
+    rc = fpi_definition_parse(pipeline, FPI_DEFINITION_TEXT_MAX, "pipeline", &given, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_definition_complete(&r->pls->ops, given, true, &root, definition, err);
+    if (rc == FILEPROC_ERR_INVALID && err)
+        err->flags |= FILEPROC_ERROR_PERMANENT;
+    if (rc == FILEPROC_OK)
+        remember(r, pipeline, *definition);
+    return rc;
+}
+
 static fp_status read_definition(fpi_run *run, const char *pipeline, fp_error *err)
 {
     const fpi_operations *ops = &run->runner->pls->ops;
-    const fpi_place root = FPI_PLACE_ROOT;
-    FPI_CLEANUP(json_t) given = NULL;
     const json_t *steps;
-    fp_status rc;
+    fp_status rc = complete(run->runner, pipeline, &run->definition, err);
 
-    rc = fpi_definition_parse(pipeline, FPI_DEFINITION_TEXT_MAX, "pipeline", &given, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_definition_complete(ops, given, true, &root, &run->definition, err);
-    if (rc == FILEPROC_ERR_INVALID && err)
-        err->flags |= FILEPROC_ERROR_PERMANENT;
     if (rc < 0)
         return rc;
     steps = json_object_get(run->definition, "steps");

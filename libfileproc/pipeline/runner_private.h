@@ -14,6 +14,9 @@ struct fp_runner {
     uint64_t last_id; /* of a request to the helper */
     int cancel_fd;
     atomic_bool cancelled;
+    /* The last pipeline that was run, and what it means: many files in a row go through the same one. NULL = none. */
+    char *known_text;
+    json_t *known_definition;
 };
 
 typedef struct fpi_run_step {

@@ -167,6 +167,32 @@ fp_status fp_queue_ping(fp_queue *q, fp_error *err)
     return DRIVER_HAS(q->drv, ping) ? q->drv->ping(q->self, err) : FILEPROC_OK;
 }
 
+/* False when there is none. */
+static bool discard_one(fp_queue *q, const char *topic)
+{
+    const char *body;
+    void *m = NULL;
+    size_t size;
+    bool gone;
+
+    if (q->drv->receive(q->self, topic, 0, &m, &body, &size, 0, NULL) < 0 || !m)
+        return false;
+    gone = q->drv->ack(q->self, m, NULL) == FILEPROC_OK;
+    q->drv->message_free(q->self, m);
+    return gone;
+}
+
+size_t fpi_queue_discard(fp_queue *q, const char *topic, size_t most)
+{
+    size_t count = 0;
+
+    if (DRIVER_HAS(q->drv, discard))
+        return q->drv->discard(q->self, topic, most);
+    while (count < most && discard_one(q, topic))
+        count++;
+    return count;
+}
+
 bool fpi_queue_publishes(const fp_queue *q)
 {
     return DRIVER_HAS(q->drv, publish);

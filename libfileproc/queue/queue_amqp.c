@@ -103,6 +103,11 @@ static fp_status broker_receive(void *self, const char *topic, uint32_t timeout_
     return FILEPROC_OK;
 }
 
+static size_t broker_discard(void *self, const char *topic, size_t most)
+{
+    return fpi_amqp_consumer_discard(&((broker *)self)->consumer, topic, most);
+}
+
 static void broker_wake(void *self)
 {
     fpi_amqp_consumer_wake(&((broker *)self)->consumer);
@@ -202,7 +207,7 @@ static fp_status broker_publish(void *self, const fp_queue_event *events, size_t
 #define SLOTS                                                                                      \
     .open = broker_open, .close = broker_close, .send = broker_send, .receive = broker_receive,    \
     .wake = broker_wake, .ack = broker_ack, .message_free = broker_message_free,                   \
-    .ping = broker_ping, .publish = broker_publish
+    .ping = broker_ping, .publish = broker_publish, .discard = broker_discard
 
 const fp_queue_driver fpi_queue_amqp_driver = { FILEPROC_QUEUE_DRIVER_INIT("amqp"), SLOTS };
 const fp_queue_driver fpi_queue_amqps_driver = { FILEPROC_QUEUE_DRIVER_INIT("amqps"), SLOTS };

@@ -570,6 +570,43 @@ void fpi_amqp_consumer_give_back(fpi_amqp_consumer *c, fpi_amqp_message *m, bool
     pthread_mutex_unlock(&c->link.lock);
 }
 
+/* One acknowledgement for all of them, unless somebody has an earlier one in hand, who will want to acknowledge it by himself. */
+static size_t discard(fpi_amqp_consumer *c, fpi_amqp_topic *t, size_t most)
+{
+    bool together = t->taken == 0;
+    uint64_t tag = 0;
+    size_t count = 0;
+    fpi_amqp_message *m;
+
+    while (count < most && c->link.state == FPI_AMQP_OPEN && (m = next_message(t)) != NULL) {
+        tag = m->tag;
+        fpi_amqp_message_free(m);
+        count++;
+        if (!together)
+            (void)fpi_amqp_link_sent(&c->link, amqp_basic_ack(c->link.conn, t->channel, tag, 0),
+                                     NULL);
+    }
+    if (together && count)
+        (void)fpi_amqp_link_sent(&c->link, amqp_basic_ack(c->link.conn, t->channel, tag, 1), NULL);
+    return count;
+}
+
+size_t fpi_amqp_consumer_discard(fpi_amqp_consumer *c, const char *topic, size_t most)
+{
+    fpi_amqp_topic *t;
+    size_t count = 0;
+
+    pthread_mutex_lock(&c->link.lock);
+    t = c->topics;
+    while (t && strcmp(t->name, topic) != 0)
+        t = t->next;
+    fpi_amqp_link_drain(&c->link);
+    if (t)
+        count = discard(c, t, most);
+    pthread_mutex_unlock(&c->link.lock);
+    return count;
+}
+
 /* Without a topic there is nothing to be connected for. */
 fp_status fpi_amqp_consumer_ping(fpi_amqp_consumer *c, fp_error *err)
 {

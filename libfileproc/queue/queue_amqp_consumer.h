@@ -46,6 +46,8 @@ fp_status fpi_amqp_consumer_ack(fpi_amqp_consumer *c, fpi_amqp_message *m, fp_er
 bool fpi_amqp_consumer_owns(fpi_amqp_consumer *c, const fpi_amqp_message *m);
 /** Whether it is delivered again: true = at once, false = never. */
 void fpi_amqp_consumer_give_back(fpi_amqp_consumer *c, fpi_amqp_message *m, bool again);
+/** As the slot: how many were acknowledged. */
+size_t fpi_amqp_consumer_discard(fpi_amqp_consumer *c, const char *topic, size_t most);
 void fpi_amqp_message_free(fpi_amqp_message *m);
 /** Borrowed as long as the consumer lives. */
 const char *fpi_amqp_message_topic(const fpi_amqp_message *m);

@@ -327,6 +327,21 @@ static fp_status bells_receive(void *self, const char *topic, uint32_t timeout_m
     return FILEPROC_OK;
 }
 
+static size_t bells_discard(void *self, const char *topic, size_t most)
+{
+    doorbells *d = self;
+    size_t count = 0;
+    message *m;
+
+    pthread_mutex_lock(&d->lock);
+    while (count < most && (m = take(d, topic)) != NULL) {
+        fpi_free(m->a, m);
+        count++;
+    }
+    pthread_mutex_unlock(&d->lock);
+    return count;
+}
+
 static void bells_wake(void *self)
 {
     doorbells *d = self;
@@ -383,4 +398,5 @@ const fp_queue_driver fpi_queue_database_driver = {
     .ack = bells_ack,
     .message_free = bells_message_free,
     .ping = bells_ping,
+    .discard = bells_discard,
 };

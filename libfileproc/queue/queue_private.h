@@ -19,6 +19,10 @@ struct fp_queue {
 FPI_DEFINE_CLEANUP(fp_queue, fp_queue_free)
 FPI_DEFINE_CLEANUP(fp_message, fp_message_free)
 
+/** Takes messages of a topic that nobody has received yet, `most` at the most, acknowledges them, and answers how many that were. Does
+ *  not wait for any to come. */
+size_t fpi_queue_discard(fp_queue *q, const char *topic, size_t most);
+
 /** Whether the driver can publish events at all. */
 bool fpi_queue_publishes(const fp_queue *q);
 /** The driver's publish; NOTSUP when it has none. *confirmed is always set. */

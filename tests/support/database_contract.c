@@ -11,6 +11,7 @@
 
 #include <fileproc/fileproc.h>
 
+#include "database/database_private.h"
 #include "scratch.h"
 
 #define THREADS 16
@@ -556,6 +557,63 @@ START_TEST(exec_counts_the_rows_it_changed)
 }
 END_TEST
 
+/* Sets whose types differ, too. */
+static fp_status change_each(fp_tx *tx, void *user_data, fp_error *err)
+{
+    enum { TIMES = 100 };
+    char ids[TIMES][8];
+    fp_value rows[TIMES * 2];
+    uint64_t changed[TIMES];
+
+    (void)user_data;
+    for (size_t i = 0; i < TIMES; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "e%zu", i);
+        rows[2 * i] = (fp_value)FILEPROC_V_TEXT(ids[i]);
+        rows[2 * i + 1] = i % 7 ? (fp_value)FILEPROC_V_INT((int64_t)i) : (fp_value)FILEPROC_V_NULL;
+    }
+    ck_status(
+        fpi_tx_exec_each(tx, "INSERT INTO t (id, n) VALUES ($1, $2)", rows, 2, TIMES, changed, err),
+        FILEPROC_OK, err);
+    for (size_t i = 0; i < TIMES; i++)
+        ck_assert_uint_eq(changed[i], 1);
+    for (size_t i = 0; i < TIMES; i += 3)
+        rows[2 * i] = (fp_value)FILEPROC_V_TEXT("none");
+    ck_status(
+        fpi_tx_exec_each(tx, "UPDATE t SET n = $2 WHERE id = $1", rows, 2, TIMES, changed, err),
+        FILEPROC_OK, err);
+    for (size_t i = 0; i < TIMES; i++)
+        ck_assert_uint_eq(changed[i], i % 3 != 0);
+    ck_assert_int_eq(tx_number(tx, "SELECT COUNT(*) FROM t WHERE id LIKE 'e%'"), TIMES);
+    ck_status(fpi_tx_exec_each(tx, "UPDATE t SET n = $2 WHERE id = $1", rows, 2, 0, changed, err),
+              FILEPROC_OK, err);
+    return FILEPROC_OK;
+}
+
+/* One of the sets is refused: a key that is there already. */
+static fp_status fail_among_each(fp_tx *tx, void *user_data, fp_error *err)
+{
+    const fp_value rows[] = { FILEPROC_V_TEXT("f1"), FILEPROC_V_TEXT("f2"), FILEPROC_V_TEXT("f1"),
+                              FILEPROC_V_TEXT("f3") };
+    uint64_t changed[4];
+
+    (void)user_data;
+    return fpi_tx_exec_each(tx, "INSERT INTO t (id) VALUES ($1)", rows, 1, 4, changed, err);
+}
+
+START_TEST(exec_each_runs_each_and_says_what_each_changed)
+{
+    fp_error err = { 0 };
+    world w;
+
+    world_open(&w, _i);
+    ck_status(fp_database_transact(w.db, 0, change_each, NULL, &err), FILEPROC_OK, &err);
+    ck_status(fp_database_transact(w.db, 0, fail_among_each, NULL, &err), FILEPROC_ERR_EXISTS,
+              &err);
+    ck_assert_int_eq(sql_number(w.db, "SELECT COUNT(*) FROM t WHERE id LIKE 'f%'"), 0);
+    world_close(&w);
+}
+END_TEST
+
 static fp_status reuse(fp_tx *tx, void *user_data, fp_error *err)
 {
     static const char insert[] = "INSERT INTO t (id, x) VALUES ($1, $2)";
@@ -724,6 +782,7 @@ void database_contract_add(Suite *suite, const database_contract *list, int coun
         wrong_parameters_are_refused,
         returning_gives_rows_and_changes_them_all,
         exec_counts_the_rows_it_changed,
+        exec_each_runs_each_and_says_what_each_changed,
         statements_are_used_again_without_leftovers,
         any_number_of_statement_texts_works,
         body_cannot_end_its_transaction,

@@ -10,6 +10,7 @@
 
 #include <fileproc/fileproc.h>
 
+#include "queue/queue_private.h"
 #include "scratch.h"
 
 #define TOPIC "test.topic"
@@ -105,6 +106,41 @@ START_TEST(messages_arrive_once_in_their_topic)
     must_be_silent(w.q, TOPIC, 0);
     must_hear(w.q, "test.other", "elsewhere");
     must_be_silent(w.q, "test.other", 50);
+    world_close(&w);
+}
+END_TEST
+
+/* What somebody has in hand is his. */
+START_TEST(discarded_messages_are_gone_and_others_stay)
+{
+    fp_message *held;
+    size_t gone = 0;
+    fp_error err = { 0 };
+    world w;
+
+    world_open(&w, _i);
+    for (int i = 0; i < 6; i++)
+        must_send(w.q, TOPIC, i == 0 ? "held" : i == 5 ? "last" : "gone");
+    must_send(w.q, "test.other", "elsewhere");
+    held = must_receive(w.q, TOPIC);
+    for (int i = 0; gone < 4 && i < 1000; i++) {
+        gone += fpi_queue_discard(w.q, TOPIC, 4 - gone);
+        nanosleep(&(struct timespec){ 0, 5000000 }, NULL); /* those of a broker are on their way */
+    }
+    ck_assert_uint_eq(gone, 4);
+    ck_status(fp_message_ack(held, &err), FILEPROC_OK, &err);
+    fp_message_free(held);
+    must_hear(w.q, TOPIC, "last");
+    must_be_silent(w.q, TOPIC, 50);
+    must_send(w.q, TOPIC, "again");
+    for (int i = 0; gone < 5 && i < 1000; i++) {
+        gone += fpi_queue_discard(w.q, TOPIC, 100);
+        nanosleep(&(struct timespec){ 0, 5000000 }, NULL);
+    }
+    ck_assert_uint_eq(gone, 5);
+    must_be_silent(w.q, TOPIC, 50);
+    must_hear(w.q, "test.other", "elsewhere");
+    ck_assert_uint_eq(fpi_queue_discard(w.q, "test.nobody", 4), 0);
     world_close(&w);
 }
 END_TEST
@@ -362,10 +398,15 @@ END_TEST
 void queue_contract_add(Suite *suite, const queue_contract *list, int count)
 {
     const TTest *const tests[] = {
-        messages_arrive_once_in_their_topic, any_bytes_up_to_the_limit_pass,
-        unacknowledged_message_comes_again,  waiting_ends_with_its_time,
-        waiting_receiver_hears_at_once,      wake_ends_all_waiting_and_stays,
-        each_message_has_one_receiver,       ping_says_that_it_works,
+        messages_arrive_once_in_their_topic,
+        discarded_messages_are_gone_and_others_stay,
+        any_bytes_up_to_the_limit_pass,
+        unacknowledged_message_comes_again,
+        waiting_ends_with_its_time,
+        waiting_receiver_hears_at_once,
+        wake_ends_all_waiting_and_stays,
+        each_message_has_one_receiver,
+        ping_says_that_it_works,
         wrong_arguments_change_nothing,
     };
     TCase *tcase = tcase_create("queue contract");

@@ -181,6 +181,86 @@ START_TEST(keys_are_found_while_any_row_names_them)
 }
 END_TEST
 
+typedef struct each_call {
+    fp_catalog *cat;
+    const char *const *ids;
+    size_t count;
+    fp_file **files;
+} each_call;
+
+static fp_status each_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    each_call *c = user_data;
+
+    return fpi_catalog_read_each(c->cat, tx, c->ids, c->count, c->files, err);
+}
+
+static const char other[] = "0198c000-0000-7000-8000-000000000002";
+
+START_TEST(each_of_several_is_read_and_what_is_missing_is_null)
+{
+    const char *ids[FPI_CATALOG_READ_MAX];
+    fp_file *files[FPI_CATALOG_READ_MAX];
+    each_call call = { .ids = ids, .files = files };
+    fpi_new_file second = photo;
+    fp_error err = { 0 };
+    catalog_world w;
+
+    catalog_world_open(&w, NULL);
+    second.id = other;
+    second.storage_key = "files/2";
+    ck_status(catalog_insert(&w, &photo, &err), FILEPROC_OK, &err);
+    ck_status(catalog_insert(&w, &second, &err), FILEPROC_OK, &err);
+    call.cat = w.cat;
+    for (call.count = 0; call.count <= FPI_CATALOG_READ_MAX; call.count += 4) {
+        char missing[FPI_CATALOG_READ_MAX][FPI_UUID_SIZE];
+
+        for (size_t i = 0; i < call.count; i++) {
+            snprintf(missing[i], sizeof(missing[i]), "0198c000-0000-7000-8000-1000000000%02zu", i);
+            ids[i] = i % 3 == 0 ? ID : i % 3 == 1 ? other : missing[i];
+        }
+        ck_status(fp_database_transact(w.db, FILEPROC_TX_READONLY, each_body, &call, &err),
+                  FILEPROC_OK, &err);
+        for (size_t i = 0; i < call.count; i++) {
+            ck_assert_int_eq(files[i] != NULL, i % 3 != 2);
+            if (files[i])
+                ck_assert_str_eq(files[i]->id, ids[i]);
+            fp_file_free(files[i]);
+        }
+    }
+    catalog_world_close(&w);
+}
+END_TEST
+
+START_TEST(reading_several_survives_every_allocation_failure)
+{
+    const char *ids[] = { ID, other, ID };
+    fault f;
+
+    FAULT_LOOP(&f)
+    {
+        fp_file *files[3];
+        each_call call = { .ids = ids, .count = 3, .files = files };
+        fp_error err = { 0 };
+        catalog_world w;
+        fp_status rc;
+
+        fault_disarm(&f);
+        catalog_world_open(&w, &f.allocator);
+        ck_status(catalog_insert(&w, &photo, &err), FILEPROC_OK, &err);
+        call.cat = w.cat;
+        files[0] = files[1] = files[2] = NULL;
+        fault_arm(&f);
+        rc = fp_database_transact(w.db, FILEPROC_TX_READONLY, each_body, &call, &err);
+        fault_judge(&f, rc, &err);
+        ck_assert_int_eq(files[0] != NULL, rc == FILEPROC_OK);
+        for (int i = 0; i < 3; i++)
+            fp_file_free(files[i]);
+        catalog_world_close(&w);
+    }
+}
+END_TEST
+
 START_TEST(insert_and_learn_survive_every_allocation_failure)
 {
     fault f;
@@ -212,4 +292,6 @@ END_TEST
 RUN_TESTS("catalog_row", upload_is_announced_and_derivative_is_not,
           insert_refuses_what_would_damage_the_catalog, learning_adds_and_keeps_what_was_known,
           learning_refuses_what_could_not_be_read_again, keys_are_found_while_any_row_names_them,
+          each_of_several_is_read_and_what_is_missing_is_null,
+          reading_several_survives_every_allocation_failure,
           insert_and_learn_survive_every_allocation_failure)

@@ -196,7 +196,8 @@ START_TEST(cancelling_takes_the_job_from_its_worker)
     ck_status(fp_job_cancel(w.jobs, id, &err), FILEPROC_OK, &err);
     ck_reason(fpi_claim_check(&claim, &err), FILEPROC_ERR_CONFLICT, "lease_lost", &err);
     ck_reason(fpi_claim_renew(&claim, &err), FILEPROC_ERR_CONFLICT, "lease_lost", &err);
-    ck_reason(fpi_claim_write(&claim, &m, &err), FILEPROC_ERR_CONFLICT, "lease_lost", &err);
+    ck_reason(fpi_claim_write(&claim, &m, NULL, &taken, &err), FILEPROC_ERR_CONFLICT, "lease_lost",
+              &err);
     must_be_job(&w, id, "cancelled", NULL);
     fpi_claim_dispose(&claim);
     jobs_world_close(&w);

@@ -702,6 +702,90 @@ START_TEST(doorbells_are_taken_with_their_jobs)
 }
 END_TEST
 
+START_TEST(serving_runs_all_jobs_and_ends_with_none_in_hand)
+{
+    fp_worker *worker = NULL;
+    char id[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+    uint64_t ran = 0;
+    jobs_world w;
+
+    jobs_world_open(&w, NULL);
+    for (int i = 0; i < 7; i++)
+        jobs_add(&w, i % 3 + 1, id);
+    ck_status(fp_worker_new(w.jobs, &worker, &err), FILEPROC_OK, &err);
+    ck_status(fp_worker_serve(worker, 0, &ran, &err), FILEPROC_OK, &err);
+    ck_assert_uint_eq(ran, 7);
+    ck_assert_int_eq(sql_number(w.db, "SELECT COUNT(*) FROM jobs WHERE state = 'succeeded' AND"
+                                      " attempt = 1 AND fence = 1"),
+                     7);
+    ck_status(fp_worker_serve(worker, 0, &ran, &err), FILEPROC_OK, &err);
+    ck_assert_uint_eq(ran, 0);
+    fp_worker_free(worker);
+    jobs_world_close(&w);
+}
+END_TEST
+
+START_TEST(failing_jobs_do_not_end_serving)
+{
+    fp_worker *worker = NULL;
+    char id[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+    uint64_t ran = 0;
+    jobs_world w;
+
+    jobs_world_open(&w, NULL);
+    w.script.failure =
+        failure(FILEPROC_ERR_INVALID, FILEPROC_REASON_FILE_NOT_FOUND, FILEPROC_ERROR_PERMANENT);
+    w.script.failures = 2;
+    for (int i = 0; i < 4; i++)
+        jobs_add(&w, 1, id);
+    ck_status(fp_worker_new(w.jobs, &worker, &err), FILEPROC_OK, &err);
+    ck_status(fp_worker_serve(worker, 0, &ran, &err), FILEPROC_OK, &err);
+    ck_assert_uint_eq(ran, 4);
+    ck_assert_int_eq(sql_number(w.db, "SELECT COUNT(*) FROM jobs WHERE state = 'failed'"), 2);
+    ck_assert_int_eq(sql_number(w.db, "SELECT COUNT(*) FROM jobs WHERE state = 'succeeded'"), 2);
+    fp_worker_free(worker);
+    jobs_world_close(&w);
+}
+END_TEST
+
+static void stop_worker(void *user_data)
+{
+    fp_worker_stop(*(fp_worker **)user_data);
+}
+
+/* The one in progress comes to its end, as it does not tick; the next, which was taken with that end, goes back. */
+START_TEST(stopped_while_serving_gives_the_next_job_back)
+{
+    fp_worker *worker = NULL;
+    char id[2][FPI_UUID_SIZE], file_id[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+    uint64_t ran = 0;
+    jobs_world w;
+    fp_job *job;
+
+    jobs_world_open(&w, NULL);
+    jobs_add_file(&w, "hello", file_id);
+    jobs_add_job(&w, file_id, 1, id[0]);
+    ck_assert(work_once(&w)); /* all is known of the file */
+    for (int i = 0; i < 2; i++)
+        jobs_add_job(&w, file_id, 1, id[i]);
+    ck_status(fp_worker_new(w.jobs, &worker, &err), FILEPROC_OK, &err);
+    w.script.inside = stop_worker;
+    w.script.ud = &worker;
+    ck_status(fp_worker_serve(worker, 0, &ran, &err), FILEPROC_ERR_CANCELLED, &err);
+    ck_assert_uint_eq(ran, 1);
+    must_be_job(&w, id[0], "succeeded", NULL);
+    must_be_job(&w, id[1], "queued", NULL);
+    job = must_get_job(&w, id[1]);
+    ck_assert_uint_eq(job->attempt, 0);
+    fp_job_free(job);
+    fp_worker_free(worker);
+    jobs_world_close(&w);
+}
+END_TEST
+
 START_TEST(wrong_arguments_are_refused)
 {
     fp_worker *worker = NULL;
@@ -711,6 +795,7 @@ START_TEST(wrong_arguments_are_refused)
     ck_assert_int_eq(fp_worker_new(NULL, &worker, NULL), FILEPROC_ERR_INVALID);
     ck_assert_int_eq(fp_worker_new(w.jobs, NULL, NULL), FILEPROC_ERR_INVALID);
     ck_assert_int_eq(fp_worker_run(NULL, 0, NULL, NULL), FILEPROC_ERR_INVALID);
+    ck_assert_int_eq(fp_worker_serve(NULL, 0, NULL, NULL), FILEPROC_ERR_INVALID);
     ck_assert_ptr_null(worker);
     fp_worker_free(NULL);
     jobs_world_close(&w);
@@ -756,6 +841,40 @@ START_TEST(new_and_run_survive_every_allocation_failure)
 }
 END_TEST
 
+/* Serving two jobs: what a failure leaves is finished by the next worker. */
+START_TEST(serving_survives_every_allocation_failure)
+{
+    fault f;
+
+    FAULT_LOOP(&f)
+    {
+        fp_worker *worker = NULL;
+        char id[2][FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        jobs_world w;
+        fp_status rc;
+
+        fault_disarm(&f);
+        jobs_world_open(&w, &f.allocator);
+        for (int i = 0; i < 2; i++)
+            jobs_add(&w, 1, id[i]);
+        ck_status(fp_worker_new(w.jobs, &worker, &err), FILEPROC_OK, &err);
+        fault_arm(&f);
+        rc = fp_worker_serve(worker, 0, NULL, &err);
+        fault_judge(&f, rc, &err);
+        fp_worker_free(worker);
+        for (int i = 0; i < 4; i++) {
+            atomic_fetch_add(&w.shift_ms, 4000);
+            ck_status(fp_jobs_maintain(w.jobs, NULL, &err), FILEPROC_OK, &err);
+            (void)work_once(&w);
+        }
+        for (int i = 0; i < 2; i++)
+            must_be_job(&w, id[i], "succeeded", NULL);
+        jobs_world_close(&w);
+    }
+}
+END_TEST
+
 RUN_TESTS("worker", job_runs_to_its_end, detected_type_is_learnt,
           known_digest_is_not_computed_again, what_may_pass_is_tried_again,
           what_cannot_succeed_fails_at_once, after_the_last_attempt_it_is_dead,
@@ -768,5 +887,7 @@ RUN_TESTS("worker", job_runs_to_its_end, detected_type_is_learnt,
           stopped_worker_takes_no_job, waiting_worker_hears_of_a_new_job,
           waiting_worker_wakes_when_a_retry_is_due,
           waiting_ends_with_its_time_or_when_the_queue_is_woken,
-          doorbells_are_taken_with_their_jobs, wrong_arguments_are_refused,
-          new_and_run_survive_every_allocation_failure)
+          doorbells_are_taken_with_their_jobs, serving_runs_all_jobs_and_ends_with_none_in_hand,
+          failing_jobs_do_not_end_serving, stopped_while_serving_gives_the_next_job_back,
+          wrong_arguments_are_refused, new_and_run_survive_every_allocation_failure,
+          serving_survives_every_allocation_failure)

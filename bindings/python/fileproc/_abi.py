@@ -128,6 +128,7 @@ FUNCTIONS = {
     "fp_job_free": (None, [POINTER(Job)]),
     "fp_worker_new": (c_int32, [_HANDLE, _OUT, _ERR]),
     "fp_worker_run": (c_int32, [_HANDLE, c_uint32, POINTER(c_int32), _ERR]),
+    "fp_worker_serve": (c_int32, [_HANDLE, c_uint32, POINTER(c_uint64), _ERR]),
     "fp_worker_free": (None, [_HANDLE]),
     "fp_uploads_open": (c_int32, [_HANDLE, POINTER(UploadsOptions), _OUT, _ERR]),
     "fp_uploads_free": (None, [_HANDLE]),

@@ -59,6 +59,16 @@ typedef struct fp_database_driver {
      *  caller has to wait by itself. One thread at a time; for a second one there are only wake_fd and the time. */
     fp_status (*wait_change)(void *self, int32_t wake_fd, uint32_t timeout_ms, int32_t *changed,
                              fp_error *err);
+    /** Optional. As exec(), so many times, with width values each, one set behind the other; changed[i] is set for each of them. For
+     *  drivers to whom a statement's way to the server costs more than the statement. */
+    fp_status (*exec_each)(void *t, const char *sql, const fp_value *params, size_t width,
+                           size_t times, uint64_t *changed, fp_error *err);
+    /** Optional. Where a row has a faster name than its id: what a condition begins with, so that it holds for the rows that a SELECT
+     *  of the same table picks, such as "ctid = ANY (ARRAY(SELECT ctid". What is left of the SELECT follows, then skip_locked,
+     *  then pick_end. Literals. NULL is the same as "id IN (SELECT id" and ")". */
+    const char *pick_begin;
+    /** Optional, with pick_begin. */
+    const char *pick_end;
 } fp_database_driver;
 /** The first two members; designated initialisers for the slots follow. */
 #define FILEPROC_DATABASE_DRIVER_INIT(name) .struct_size = sizeof(fp_database_driver), .scheme = (name)

@@ -45,6 +45,9 @@ typedef struct fp_queue_driver {
      *  from the first on are. BUSY when the broker is away. NULL: this queue has no subscribers. */
     fp_status (*publish)(void *self, const fp_queue_event *events, size_t count, size_t *confirmed,
                          fp_error *err);
+    /** Acknowledges messages of a topic that have come and that nobody has received, `most` at the most, and answers how many that
+     *  were. Never waits. NULL: they are received one by one. */
+    size_t (*discard)(void *self, const char *topic, size_t most);
 } fp_queue_driver;
 /** The first two members; designated initialisers for the slots follow. */
 #define FILEPROC_QUEUE_DRIVER_INIT(name) .struct_size = sizeof(fp_queue_driver), .scheme = (name)
