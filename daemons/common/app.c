@@ -15,6 +15,9 @@
 
 /* A file with pipelines is read whole. */
 #define PIPELINES_MAX (4u * 1024u * 1024u)
+/* Files that are read again and again are kept in memory so long; what another process does to them is seen that much later. */
+#define CATALOG_BYTES ((size_t)8 << 20)
+#define CATALOG_AGE_MS 1000u
 /* Of a multipart upload in S3. */
 #define PARTS_MAX 10000u
 #define PART_MIN (UINT64_C(5) << 20)
@@ -278,7 +281,9 @@ static fp_status open_queue(fpd_app *app, fp_error *err)
 
 static fp_status open_catalog(fpd_app *app, fp_error *err)
 {
-    return fp_catalog_open(app->ctx, app->database, app->storage, &app->catalog, err);
+    fp_status rc = fp_catalog_open(app->ctx, app->database, app->storage, &app->catalog, err);
+
+    return rc < 0 ? rc : fp_catalog_set_cache(app->catalog, CATALOG_BYTES, CATALOG_AGE_MS, err);
 }
 
 static fp_status read_definitions(const char *path, char **out, fp_error *err)

@@ -37,7 +37,7 @@ void fpd_page_item(fpd_text *json, size_t index, fp_buf *item)
     if (index)
         fpd_text_append(json, ",", 1);
     fpd_text_append(json, item->data, item->size);
-    fp_buf_dispose(item);
+    item->size = 0; /* its memory serves the next one */
 }
 
 void fpd_page_end(fpd_text *json, const char *next)

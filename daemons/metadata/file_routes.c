@@ -2,8 +2,11 @@
  * Must not know: uploads and jobs. */
 #include "file_routes.h"
 
+#include <stdio.h>
+
 #include "page.h"
 #include "problem.h"
+#include "range.h"
 #include "reply.h"
 
 static void answer_page(fpd_request *rq, fpd_app *app, const fp_file_query *query)
@@ -65,20 +68,27 @@ static void list_derivatives(fpd_request *rq, void *user_data)
     answer_page(rq, app, &query);
 }
 
+/* Clients may keep it, but have to ask each time whether it is still so: 304 then. */
 static void get_file(fpd_request *rq, void *user_data)
 {
+    const char *none_match = fpd_request_header(rq, "If-None-Match");
     fpd_app *app = user_data;
-    FPD_CLEANUP(fp_file) file = NULL;
     FPD_DISPOSE(fp_buf) json = FILEPROC_BUF_INIT;
     fp_error err = { 0 };
+    uint64_t tag = 0;
+    char etag[24];
 
-    if (fp_catalog_get(app->catalog, rq->parameters[0], &file, &err) < 0 ||
-        fp_file_to_json(app->ctx, file, &json, &err) < 0) {
+    if (fp_catalog_get_json(app->catalog, rq->parameters[0], &json, &tag, &err) < 0) {
         fpd_problem_error(rq, &err);
         return;
     }
-    fpd_reply_header(rq, "Cache-Control", "no-store");
-    fpd_reply_json_buf(rq, 200, &json);
+    snprintf(etag, sizeof(etag), "\"%016llx\"", (unsigned long long)tag);
+    fpd_reply_header(rq, "Cache-Control", "private, no-cache");
+    fpd_reply_header(rq, "ETag", "%s", etag);
+    if (none_match && fpd_etag_listed(none_match, etag))
+        fpd_reply_empty(rq, 304);
+    else
+        fpd_reply_json_buf(rq, 200, &json);
 }
 
 static void delete_file(fpd_request *rq, void *user_data)

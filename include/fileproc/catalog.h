@@ -104,6 +104,44 @@ FILEPROC_API fp_status fp_catalog_get(fp_catalog *cat, const char *id, fp_file *
     FILEPROC_NODISCARD;
 
 /**
+ * Keep what fp_catalog_get_json() has read in memory. A file that this catalog, or a ledger with it, changes or deletes is never shown as
+ * it was before, once the call that did so has returned. What others change is seen after max_age_ms at the latest.
+ *
+ * @param cat         Borrowed.
+ * @param max_bytes   Of all that is kept; 0 = nothing is, as at first.
+ * @param max_age_ms  Milliseconds; 0 = nothing is kept.
+ * @param[out] err    Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           Done.
+ * @retval FILEPROC_ERR_INVALID  cat is NULL.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed; nothing was changed.
+ * @par Blocking  Never.
+ * @par Threads   Nothing may run beside it.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_catalog_set_cache(fp_catalog *cat, size_t max_bytes, uint32_t max_age_ms,
+                                            fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Read one file as fp_file_to_json() writes it, from memory when it was read lately: fp_catalog_set_cache().
+ *
+ * @param cat  Borrowed.
+ * @param id   Borrowed.
+ * @param[in,out] out  Borrowed; the text is appended.
+ * @param[out] tag     Set only on success: a number that is another one when the text is. The same in each process. May be NULL.
+ * @param[out] err     Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Appended.
+ * @retval FILEPROC_ERR_INVALID   Bad argument.
+ * @retval FILEPROC_ERR_NOTFOUND  No such file. Reason file_not_found.
+ * @retval FILEPROC_ERR_IO        The database failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed; out is unchanged.
+ * @par Blocking  Database.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_catalog_get_json(fp_catalog *cat, const char *id, fp_buf *out,
+                                           uint64_t *tag, fp_error *err) FILEPROC_NODISCARD;
+
+/**
  * List files, newest first, with a keyset cursor: stable under insertions.
  *
  * @param cat    Borrowed.

@@ -2,11 +2,13 @@
  * Must not know: how rows are written; that is catalog_row.c's, and catalog_delete.c's. */
 #include <assert.h>
 #include <ctype.h>
+#include <endian.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "catalog/catalog_rows.h"
+#include "core/digest.h"
 #include "core/media_type.h"
 #include "core/options.h"
 #include "database/database_private.h"
@@ -24,15 +26,42 @@ fp_status fp_catalog_open(fp_context *ctx, fp_database *db, fp_storage *st, fp_c
     cat = fpi_calloc(&ctx->a, 1, sizeof(*cat));
     if (!cat)
         return fpi_no_memory(err);
-    *cat = (fp_catalog){ ctx, db, st };
+    *cat = (fp_catalog){ ctx, db, st, NULL };
     *out = cat;
     return FILEPROC_OK;
 }
 
 void fp_catalog_free(fp_catalog *cat)
 {
-    if (cat)
-        fpi_free(&cat->ctx->a, cat);
+    if (!cat)
+        return;
+    fpi_file_cache_free(cat->cache);
+    fpi_free(&cat->ctx->a, cat);
+}
+
+fp_status fp_catalog_set_cache(fp_catalog *cat, size_t max_bytes, uint32_t max_age_ms,
+                               fp_error *err)
+{
+    FPI_CLEANUP(fpi_file_cache) cache = NULL;
+    fp_status rc = FILEPROC_OK;
+
+    if (!cat)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the catalog is NULL");
+    if (max_bytes && max_age_ms)
+        rc = fpi_file_cache_new(cat->ctx, max_bytes, max_age_ms, &cache, err);
+    if (rc < 0)
+        return rc;
+    fpi_file_cache_free(cat->cache);
+    cat->cache = fpi_steal(&cache);
+    return FILEPROC_OK;
+}
+
+void fpi_catalog_changed(fp_catalog *cat, const char *id)
+{
+    if (cat->cache && id)
+        fpi_file_cache_forget(cat->cache, id);
+    else if (cat->cache)
+        fpi_file_cache_forget_all(cat->cache);
 }
 
 typedef struct get_call {
@@ -68,6 +97,66 @@ fp_status fp_catalog_get(fp_catalog *cat, const char *id, fp_file **out, fp_erro
     else
         *out = call.file;
     return rc;
+}
+
+/* Of the text, so that it is the same in each process that reads the same row. */
+static uint64_t tag_of(const fp_buf *json, size_t from)
+{
+    unsigned char value[FPI_DIGEST_MAX];
+    uint64_t tag;
+    fpi_digest d;
+
+    fpi_digest_init(&d, FPI_DIGEST_SHA256);
+    fpi_digest_update(&d, json->data + from, json->size - from);
+    fpi_digest_value(&d, value);
+    memcpy(&tag, value, sizeof(tag));
+    return be64toh(tag);
+}
+
+static fp_status read_json(fp_catalog *cat, const char *id, fp_buf *out, uint64_t *tag,
+                           fp_error *err)
+{
+    FPI_CLEANUP(fp_file) file = NULL;
+    size_t from = out->size;
+    fp_status rc = fp_catalog_get(cat, id, &file, err);
+
+    if (rc == FILEPROC_OK)
+        rc = fp_file_to_json(cat->ctx, file, out, err);
+    if (rc == FILEPROC_OK)
+        *tag = tag_of(out, from);
+    return rc;
+}
+
+fp_status fp_catalog_get_json(fp_catalog *cat, const char *id, fp_buf *out, uint64_t *tag,
+                              fp_error *err)
+{
+    fpi_file_cache_moment moment = { 0, 0 };
+    uint64_t found_tag = 0;
+    bool found = false;
+    size_t from;
+    fp_status rc;
+
+    if (!cat || !id || !out)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    if (!fpi_uuid_valid(id))
+        return fpi_file_not_found(err);
+    from = out->size;
+    if (cat->cache) {
+        rc = fpi_file_cache_find(cat->cache, id, out, &found_tag, &moment, &found, err);
+        if (rc < 0)
+            return rc;
+    }
+    if (!found) {
+        rc = read_json(cat, id, out, &found_tag, err);
+        if (rc < 0)
+            return rc;
+        if (cat->cache)
+            fpi_file_cache_keep(cat->cache, id, out->data + from, out->size - from, found_tag,
+                                &moment);
+    }
+    if (tag)
+        *tag = found_tag;
+    return FILEPROC_OK;
 }
 
 /* A statement in the making. Each combination of conditions has its own text, so each is kept prepared. */

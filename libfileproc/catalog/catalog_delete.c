@@ -216,6 +216,7 @@ fp_status fp_catalog_delete(fp_catalog *cat, const char *id, fp_error *err)
     if (!fpi_uuid_valid(id))
         return fpi_file_not_found(err);
     rc = fp_database_transact(cat->db, 0, mark_body, &call, err);
+    fpi_catalog_changed(cat, NULL); /* what derives from it goes, too */
     if (rc < 0)
         return rc;
     if (remove_marked(cat, id, &removed, &e) < 0)

@@ -47,6 +47,10 @@ fp_status fpi_catalog_learn(fp_catalog *cat, fp_tx *tx, const char *id,
                             const char *detected_mime_type, const char *sha256,
                             const char *info_key, const char *info_member, fp_error *err);
 
+/** The file (NULL = any of them) may have changed: to be called after the commit, also when it may have failed, and before anybody is
+ *  told. */
+void fpi_catalog_changed(fp_catalog *cat, const char *id);
+
 /** Whether a row with this storage key exists: *found is 0 or 1. */
 fp_status fpi_catalog_has_key(fp_catalog *cat, fp_tx *tx, const char *storage_key, int *found,
                               fp_error *err);

@@ -5,11 +5,13 @@
 
 #include "catalog/catalog_private.h"
 #include "catalog/file.h"
+#include "catalog/file_cache.h"
 
 struct fp_catalog {
     fp_context *ctx;
     fp_database *db;
     fp_storage *st;
+    fpi_file_cache *cache; /* NULL = nothing is kept in memory */
 };
 
 /** NOTFOUND with file_not_found. */

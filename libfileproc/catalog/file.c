@@ -6,6 +6,10 @@
 #include <string.h>
 
 #include "core/json.h"
+#include "core/json_text.h"
+
+/* Bytes of a file as JSON, but for its info. */
+#define TYPICAL_SIZE 480u
 
 /* What a caller sees is the first member; the texts stand behind. */
 typedef struct file_record {
@@ -119,80 +123,60 @@ void fp_file_page_free(fp_file_page *page)
     fpi_free(r->a, r);
 }
 
-static fp_status set_text(json_t *object, const char *key, const char *text, fp_error *err)
-{
-    return fpi_json_set(object, key, fpi_json_string(text), err);
-}
-
 /* What both the REST API and the events show. */
-static fp_status set_identity(json_t *o, const fp_file *f, fp_error *err)
+static void add_identity(fpi_json_object *o, const fp_file *f)
 {
-    fp_status rc = set_text(o, "id", f->id, err);
-
-    if (rc == FILEPROC_OK)
-        rc = set_text(o, "filename", f->filename, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_json_set(o, "size", json_integer((json_int_t)f->size), err);
-    if (rc == FILEPROC_OK)
-        rc = set_text(o, "mime_type", f->mime_type, err);
-    if (rc == FILEPROC_OK)
-        rc = set_text(o, "detected_mime_type", f->detected_mime_type, err);
-    if (rc == FILEPROC_OK)
-        rc = set_text(o, "sha256", f->sha256, err);
-    return rc;
+    fpi_json_add_text(o, "id", f->id);
+    fpi_json_add_text(o, "filename", f->filename);
+    fpi_json_add_integer(o, "size", f->size);
+    fpi_json_add_text(o, "mime_type", f->mime_type);
+    fpi_json_add_text(o, "detected_mime_type", f->detected_mime_type);
+    fpi_json_add_text(o, "sha256", f->sha256);
 }
 
-static fp_status set_origin(json_t *o, const fp_file *f, fp_error *err)
+static void add_origin(fpi_json_object *o, const fp_file *f)
 {
-    fp_status rc = set_text(o, "owner", f->owner, err);
-
-    if (rc == FILEPROC_OK)
-        rc = set_text(o, "parent_id", f->parent_id, err);
-    if (rc == FILEPROC_OK)
-        rc = set_text(o, "operation", f->operation, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_json_set(o, "created_at", fpi_json_time(f->created_at_ms), err);
-    return rc;
+    fpi_json_add_text(o, "owner", f->owner);
+    fpi_json_add_text(o, "parent_id", f->parent_id);
+    fpi_json_add_text(o, "operation", f->operation);
+    fpi_json_add_time(o, "created_at", f->created_at_ms);
 }
 
-static fp_status set_info(json_t *o, const fp_file *f, fp_error *err)
+/* It is written as it stands in the row, when it can be read. Most files have none. */
+static fp_status check_info(const char *info, fp_error *err)
 {
-    json_t *info = NULL;
-    fp_status rc = fpi_json_parse(f->info, strlen(f->info), "info", &info, err);
+    FPI_CLEANUP(json_t) parsed = NULL;
 
-    return rc < 0 ? rc : fpi_json_set(o, "info", info, err);
+    if (strcmp(info, "{}") == 0)
+        return FILEPROC_OK;
+    return fpi_json_parse(info, strlen(info), "info", &parsed, err);
 }
 
 fp_status fp_file_to_json(fp_context *ctx, const fp_file *file, fp_buf *out, fp_error *err)
 {
-    FPI_CLEANUP(json_t) o = NULL;
+    fpi_json_object o;
     fp_status rc;
 
     if (!ctx || !file || !out || !file->info)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
-    o = json_object();
-    if (!o)
-        return fpi_no_memory(err);
-    rc = set_identity(o, file, err);
-    if (rc == FILEPROC_OK)
-        rc = set_text(o, "state", file->state, err);
-    if (rc == FILEPROC_OK)
-        rc = set_origin(o, file, err);
-    if (rc == FILEPROC_OK)
-        rc = set_info(o, file, err);
-    return rc < 0 ? rc : fpi_json_dump(ctx, o, out, err);
+    rc = check_info(file->info, err);
+    if (rc < 0)
+        return rc;
+    fpi_json_begin(&o, ctx, out, TYPICAL_SIZE + strlen(file->info), err);
+    add_identity(&o, file);
+    fpi_json_add_text(&o, "state", file->state);
+    add_origin(&o, file);
+    fpi_json_add_json(&o, "info", file->info);
+    return fpi_json_end(&o);
 }
 
 fp_status fpi_file_event_data(const fp_context *ctx, const fp_file *file, fp_buf *out,
                               fp_error *err)
 {
-    FPI_CLEANUP(json_t) o = json_object();
-    fp_status rc;
+    fpi_json_object o;
 
-    if (!o)
-        return fpi_no_memory(err);
-    rc = set_identity(o, file, err);
-    if (rc == FILEPROC_OK)
-        rc = set_origin(o, file, err);
-    return rc < 0 ? rc : fpi_json_dump(ctx, o, out, err);
+    fpi_json_begin(&o, ctx, out, TYPICAL_SIZE, err);
+    add_identity(&o, file);
+    add_origin(&o, file);
+    return fpi_json_end(&o);
 }

@@ -153,6 +153,115 @@ START_TEST(list_shows_what_the_query_asks_for)
 }
 END_TEST
 
+/* The file as JSON, which goes into buf. */
+static fp_status show(catalog_world *w, const char *id, fp_buf *buf, uint64_t *tag)
+{
+    fp_error err = { 0 };
+
+    buf->size = 0;
+    return fp_catalog_get_json(w->cat, id, buf, tag, &err);
+}
+
+static void must_show(catalog_world *w, const char *id, const char *part, uint64_t *tag)
+{
+    fp_buf buf = FILEPROC_BUF_INIT;
+
+    ck_assert_int_eq(show(w, id, &buf, tag), FILEPROC_OK);
+    ck_assert_msg(strstr(buf.data, part) != NULL, "%s not in %s", part, buf.data);
+    fp_buf_dispose(&buf);
+}
+
+START_TEST(json_has_a_tag_that_changes_with_it)
+{
+    char a[FPI_UUID_SIZE], b[FPI_UUID_SIZE];
+    uint64_t tag = 0, again = 0, other = 0;
+    fp_buf buf = FILEPROC_BUF_INIT, whole = FILEPROC_BUF_INIT;
+    fp_file *file = NULL;
+    fp_error err = { 0 };
+    catalog_world w;
+
+    catalog_world_open(&w, NULL);
+    catalog_add(&w, NULL, a);
+    catalog_add(&w, NULL, b);
+    ck_status(fp_catalog_get(w.cat, a, &file, &err), FILEPROC_OK, &err);
+    ck_status(fp_file_to_json(w.ctx, file, &whole, &err), FILEPROC_OK, &err);
+    ck_assert_int_eq(show(&w, a, &buf, &tag), FILEPROC_OK);
+    ck_assert_str_eq(buf.data, whole.data);
+    ck_status(fp_catalog_get_json(w.cat, a, &buf, NULL, &err), FILEPROC_OK, &err);
+    ck_assert_uint_eq(buf.size, 2 * whole.size); /* appended */
+    must_show(&w, a, a, &again);
+    ck_assert_uint_eq(tag, again);
+    must_show(&w, b, b, &other);
+    ck_assert_uint_ne(tag, other);
+    ck_status(catalog_learn(&w, a, "image/png", NULL, NULL, NULL, &err), FILEPROC_OK, &err);
+    must_show(&w, a, "image/png", &other);
+    ck_assert_uint_ne(tag, other);
+    ck_assert_int_eq(show(&w, "nonsense", &buf, &tag), FILEPROC_ERR_NOTFOUND);
+    fp_buf_dispose(&buf);
+    fp_buf_dispose(&whole);
+    fp_file_free(file);
+    catalog_world_close(&w);
+}
+END_TEST
+
+/* What somebody else writes is not seen before its time; what goes through this catalog is, at once. */
+START_TEST(what_is_kept_in_memory_is_never_older_than_what_was_done_here)
+{
+    char parent[FPI_UUID_SIZE], id[FPI_UUID_SIZE];
+    fp_buf buf = FILEPROC_BUF_INIT;
+    uint64_t tag = 0, kept = 0;
+    fp_error err = { 0 };
+    catalog_world w;
+
+    catalog_world_open(&w, NULL);
+    ck_status(fp_catalog_set_cache(w.cat, 1 << 20, 600000, &err), FILEPROC_OK, &err);
+    catalog_add(&w, NULL, parent);
+    catalog_add(&w, parent, id);
+    must_show(&w, id, "\"detected_mime_type\":null", &tag);
+    must_sql(w.db, "UPDATE files SET detected_mime_type = 'x/y'");
+    must_show(&w, id, "\"detected_mime_type\":null", &kept);
+    ck_assert_uint_eq(tag, kept);
+    fpi_catalog_changed(w.cat, id);
+    must_show(&w, id, "\"detected_mime_type\":\"x/y\"", &kept);
+    ck_assert_uint_ne(tag, kept);
+    ck_status(fp_catalog_delete(w.cat, parent, &err), FILEPROC_OK, &err);
+    ck_assert_int_eq(show(&w, id, &buf, &tag), FILEPROC_ERR_NOTFOUND);
+    ck_assert_int_eq(show(&w, parent, &buf, &tag), FILEPROC_ERR_NOTFOUND);
+    ck_status(fp_catalog_set_cache(w.cat, 0, 0, &err), FILEPROC_OK, &err);
+    fp_buf_dispose(&buf);
+    catalog_world_close(&w);
+}
+END_TEST
+
+START_TEST(json_survives_every_allocation_failure)
+{
+    fault f;
+
+    FAULT_LOOP(&f)
+    {
+        fp_buf buf = FILEPROC_BUF_INIT;
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        catalog_world w;
+        fp_status rc;
+
+        fault_disarm(&f);
+        catalog_world_open(&w, &f.allocator);
+        catalog_add(&w, NULL, id);
+        fault_arm(&f);
+        rc = fp_catalog_set_cache(w.cat, 1 << 20, 600000, &err);
+        if (rc == FILEPROC_OK)
+            rc = fp_catalog_get_json(w.cat, id, &buf, NULL, &err);
+        fault_judge(&f, rc, &err);
+        ck_assert_int_eq(buf.size > 0, rc == FILEPROC_OK);
+        fp_buf_dispose(&buf);
+        ck_assert_int_eq(show(&w, id, &buf, NULL), FILEPROC_OK);
+        fp_buf_dispose(&buf);
+        catalog_world_close(&w);
+    }
+}
+END_TEST
+
 START_TEST(wrong_queries_are_refused)
 {
     static const char *const cursors[] = { "", "1", "0198c000-0000-7000-8000-00000000000'",
@@ -246,6 +355,7 @@ END_TEST
 
 START_TEST(wrong_arguments_are_refused)
 {
+    fp_buf buf = FILEPROC_BUF_INIT;
     fp_file_page *page = NULL;
     fp_catalog *cat = NULL;
     fp_file *f = NULL;
@@ -261,6 +371,10 @@ START_TEST(wrong_arguments_are_refused)
     ck_assert_int_eq(fp_catalog_get(w.cat, ID(1), NULL, NULL), FILEPROC_ERR_INVALID);
     ck_assert_int_eq(fp_catalog_list(NULL, NULL, &page, NULL), FILEPROC_ERR_INVALID);
     ck_assert_int_eq(fp_catalog_list(w.cat, NULL, NULL, NULL), FILEPROC_ERR_INVALID);
+    ck_assert_int_eq(fp_catalog_get_json(NULL, ID(1), &buf, NULL, NULL), FILEPROC_ERR_INVALID);
+    ck_assert_int_eq(fp_catalog_get_json(w.cat, NULL, &buf, NULL, NULL), FILEPROC_ERR_INVALID);
+    ck_assert_int_eq(fp_catalog_get_json(w.cat, ID(1), NULL, NULL, NULL), FILEPROC_ERR_INVALID);
+    ck_assert_int_eq(fp_catalog_set_cache(NULL, 1, 1, NULL), FILEPROC_ERR_INVALID);
     ck_assert_int_eq(fp_catalog_delete(NULL, ID(1), NULL), FILEPROC_ERR_INVALID);
     ck_assert_int_eq(fp_catalog_delete(w.cat, NULL, NULL), FILEPROC_ERR_INVALID);
     ck_assert_int_eq(fp_catalog_sweep(NULL, NULL, NULL), FILEPROC_ERR_INVALID);
@@ -307,6 +421,8 @@ START_TEST(open_get_and_list_survive_every_allocation_failure)
 END_TEST
 
 RUN_TESTS("catalog", get_shows_all_that_was_inserted, unknown_file_is_not_found,
-          list_shows_what_the_query_asks_for, wrong_queries_are_refused,
+          list_shows_what_the_query_asks_for, json_has_a_tag_that_changes_with_it,
+          what_is_kept_in_memory_is_never_older_than_what_was_done_here,
+          json_survives_every_allocation_failure, wrong_queries_are_refused,
           pages_are_stable_while_files_come_and_go, page_that_ends_exactly_has_no_next,
           wrong_arguments_are_refused, open_get_and_list_survive_every_allocation_failure)
