@@ -22,7 +22,7 @@ static const char *variable(const char *what)
     value = getenv(name);
     if (!value || !*value) {
         printf("1..0 # SKIP %s is not set: no S3 server\n", name);
-        exit(77);
+        exit(EXIT_SUCCESS);
     }
     return value;
 }

@@ -5,7 +5,7 @@
 
 #include "storage_contract.h"
 
-/* Ends the program as skipped (77) when there is no server. */
+/* Ends the program as skipped when there is no server. */
 void s3_server_need(void);
 /* Whether the tests run against the server of this name (FILEPROC_TEST_S3_SERVER). */
 bool s3_server_is(const char *name);
