@@ -32,11 +32,14 @@ class Client(test_kill.Client):
     def again(self, reply):
         return reply.status_code == 503 or reply.status_code == 409 and reply.json()["code"] in ("chunk_superseded", "lease_lost")
 
+    def once(self, method, path, **arguments):
+        return requests.request(method, self.rng.choice(self.daemons).url + path, timeout=30, **arguments)
+
     def ask(self, method, path, **arguments):
         deadline = time.monotonic() + 90
         while True:
             try:
-                reply = requests.request(method, self.rng.choice(self.daemons).url + path, timeout=30, **arguments)
+                reply = self.once(method, path, **arguments)
                 if not self.again(reply) or time.monotonic() > deadline:
                     return reply
             except requests.RequestException:
@@ -135,12 +138,14 @@ def check_jobs(own, completed):
     return jobs
 
 
-def check_events(subscriber, completed, jobs):
+def check_events(subscriber, completed, jobs, seen=None):
+    """seen: the ids of those that came before, {(type, subject): id}."""
     wanted = {("fileproc.file.created", file_id) for file_id in completed} | {("fileproc.job.finished", job_id) for job_id in jobs}
-    ids = {}
+    ids = {} if seen is None else seen
 
     def all_told():
         for _, key, event in subscriber.events():
             assert ids.setdefault((key, event["subject"]), event["id"]) == event["id"], "an event changed its id"
         return wanted <= ids.keys()
     wait_until(all_told, 60, "events are missing")
+    assert ids.keys() == wanted, "events of what did not happen"
