@@ -16,8 +16,9 @@
 #define MIN_VERSION 130000 /* the first with xid8 */
 /* More than the server takes to end a statement by itself. */
 #define STATEMENT_GRACE_MS 5000
-/* A transaction holds up others; its body only talks to the database. */
-#define IDLE_IN_TRANSACTION_MS "60000"
+/* A transaction holds up others; its body only talks to the database. Whoever says nothing for so long is stopped or cut off, and
+ * what it locked is wanted: its job's lease runs out. */
+#define IDLE_IN_TRANSACTION_MS "10000"
 #define STATEMENT_TIMEOUT_MS "30000"
 
 /* Settings for which the URI (options=-c...) or the server's administrator has found better values are left alone. What is answered

@@ -117,7 +117,9 @@ static fp_status failed_steps(const fp_jobs *jobs, const stray *s, fp_buf *text,
     return fpi_json_dump(jobs->ctx, steps, text, err);
 }
 
-/* The lease's end becomes the time to look for what the worker left: now when it is gone, later when it may still be at it. */
+/* The lease's end becomes the time to look for what the worker left: now when it is gone, later when it may still be at it. A worker
+ * that is stopped in the middle of a transaction holds its job's row: with skip_locked nobody waits for that, and the others of the
+ * batch are rescued meanwhile. */
 static fp_status rescue_one(const stray_batch *b, fp_tx *tx, stray *s, fp_error *err)
 {
     const fp_jobs_options *o = &b->jobs->o;
@@ -135,15 +137,17 @@ static fp_status rescue_one(const stray_batch *b, fp_tx *tx, stray *s, fp_error 
         s->dead ? now : none,
     };
     uint64_t changed = 0;
+    char sql[512];
 
+    snprintf(
+        sql, sizeof(sql),
+        "UPDATE jobs SET state = $3, fence = fence + 1, worker = NULL,"
+        " steps = COALESCE($4, steps), run_at = $5, lease_until = $6, finished_at = $7,"
+        " error_code = 'worker_lost', error_detail = '" LOST_DETAIL "', error_permanent = 0"
+        " WHERE id = (SELECT id FROM jobs WHERE id = $1 AND fence = $2 AND state = 'running'%s)",
+        fpi_database_skip_locked(b->jobs->o.database));
     if (rc == FILEPROC_OK)
-        rc = fp_tx_exec(tx,
-                        "UPDATE jobs SET state = $3, fence = fence + 1, worker = NULL,"
-                        " steps = COALESCE($4, steps), run_at = $5, lease_until = $6,"
-                        " finished_at = $7, error_code = 'worker_lost',"
-                        " error_detail = '" LOST_DETAIL "', error_permanent = 0"
-                        " WHERE id = $1 AND fence = $2 AND state = 'running'",
-                        params, sizeof(params) / sizeof(*params), &changed, err);
+        rc = fp_tx_exec(tx, sql, params, sizeof(params) / sizeof(*params), &changed, err);
     s->moved = rc == FILEPROC_OK && changed;
     if (s->moved && s->dead)
         rc = fpi_job_append_event(b->jobs, tx, s->id, s->file_id, "dead", "worker_lost", err);

@@ -7,6 +7,7 @@
 
 #include "event/outbox.h"
 #include "fault.h"
+#include "fresh_database.h"
 #include "job/job_claim.h"
 #include "job/job_output.h"
 #include "job/job_process.h"
@@ -180,6 +181,54 @@ static void put(jobs_world *w, const char *id, int64_t fence)
     fpi_job_output_key(id, fence, 0, key);
     must_put(w->st, key, 1, 10);
 }
+
+typedef struct held {
+    jobs_world *w;
+    const char *id;
+    fp_jobs_maintenance did;
+} held;
+
+/* A worker that is stopped in the middle of a transaction keeps the rows that it has changed. */
+static fp_status hold_and_maintain(fp_tx *tx, void *user_data, fp_error *err)
+{
+    held *h = user_data;
+    const fp_value params[] = { FILEPROC_V_TEXT(h->id) };
+    fp_status rc =
+        fp_tx_exec(tx, "UPDATE jobs SET progress = 0.5 WHERE id = $1", params, 1, NULL, err);
+
+    if (rc == FILEPROC_OK)
+        h->did = maintain(h->w);
+    return rc;
+}
+
+START_TEST(job_that_a_hung_worker_holds_keeps_no_other_from_being_rescued)
+{
+    char ids[3][FPI_UUID_SIZE];
+    fp_database *other = NULL;
+    fp_error err = { 0 };
+    held h = { 0 };
+    jobs_world w;
+
+    jobs_world_open(&w, NULL);
+    if (fresh_database_is_postgresql(w.db)) { /* the other one has one writer */
+        for (size_t i = 0; i < 3; i++) {
+            jobs_add(&w, 1, ids[i]);
+            claim_as(&w, "a worker elsewhere");
+        }
+        atomic_fetch_add(&w.shift_ms, 3001);
+        ck_status(fp_database_open(w.ctx, w.fresh_uri, NULL, &other, &err), FILEPROC_OK, &err);
+        h = (held){ .w = &w, .id = ids[1], .did = FILEPROC_JOBS_MAINTENANCE_INIT };
+        ck_status(
+            fp_database_transact(other, FILEPROC_TX_READ_COMMITTED, hold_and_maintain, &h, &err),
+            FILEPROC_OK, &err);
+        ck_assert_uint_eq(h.did.rescued, 2);
+        must_be_job(&w, ids[1], "running", NULL);
+        ck_assert_uint_eq(maintain(&w).rescued, 1);
+        fp_database_free(other);
+    }
+    jobs_world_close(&w);
+}
+END_TEST
 
 START_TEST(what_a_dead_process_left_is_removed_at_once)
 {
@@ -426,9 +475,10 @@ END_TEST
 
 RUN_TESTS("jobs_maintain", job_with_a_lease_is_left_alone, job_whose_lease_ran_out_is_queued_again,
           job_of_a_dead_process_need_not_wait_for_its_lease, job_without_an_attempt_left_is_dead,
-          any_number_of_lost_jobs_is_rescued, what_a_dead_process_left_is_removed_at_once,
-          what_a_slow_worker_left_is_removed_later, leftovers_of_a_cancelled_job_are_removed,
-          doorbell_rings_for_a_job_that_nobody_rang_for, events_are_kept_for_a_day,
-          ended_jobs_are_forgotten_when_their_time_is_over, without_a_retention_jobs_are_kept,
-          a_backlog_of_ended_jobs_is_forgotten_bit_by_bit,
+          any_number_of_lost_jobs_is_rescued,
+          job_that_a_hung_worker_holds_keeps_no_other_from_being_rescued,
+          what_a_dead_process_left_is_removed_at_once, what_a_slow_worker_left_is_removed_later,
+          leftovers_of_a_cancelled_job_are_removed, doorbell_rings_for_a_job_that_nobody_rang_for,
+          events_are_kept_for_a_day, ended_jobs_are_forgotten_when_their_time_is_over,
+          without_a_retention_jobs_are_kept, a_backlog_of_ended_jobs_is_forgotten_bit_by_bit,
           maintain_survives_every_allocation_failure, wrong_arguments_are_refused)
