@@ -43,9 +43,12 @@ class Proxy:
         self.address = f"127.0.0.1:{int(self.process.stdout.readline())}"
 
     def set(self, rule):
+        """Answers how many connections have been spoilt so far."""
         self.process.stdin.write(rule + "\n")
         self.process.stdin.flush()
-        assert self.process.stdout.readline() == "ok\n"
+        word, count = self.process.stdout.readline().split()
+        assert word == "ok"
+        return int(count)
 
     def end(self):
         self.process.stdin.close()

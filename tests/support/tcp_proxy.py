@@ -8,7 +8,8 @@ Each line of standard input sets what holds from then on, also for open connecti
   cut up|down BYTES    every connection is cut as soon as so many bytes have gone to the server (up) or come back (down)
   slow BYTES           so many bytes a second each way
   stall                nothing moves, connections stay open
-  refuse               new connections are closed at once, open ones are cut"""
+  refuse               new connections are closed at once, open ones are cut
+and each is answered by "ok" and the number of connections that a rule has ended so far"""
 import socket
 import struct
 import sys
@@ -24,6 +25,7 @@ class Rule:
 
 
 rule = Rule(["pass"])
+spoilt = 0
 
 
 def end(*sockets):
@@ -38,6 +40,7 @@ def end(*sockets):
 
 
 def pump(source, sink, way):
+    global spoilt
     moved, seen = 0, rule
     try:
         while data := source.recv(4096 if rule.kind == "slow" else 65536):
@@ -46,8 +49,10 @@ def pump(source, sink, way):
             if rule is not seen:
                 moved, seen = 0, rule
             if rule.kind == "refuse":
+                spoilt += 1
                 break
             if rule.kind == "cut" and rule.way == way and moved + len(data) >= rule.amount:
+                spoilt += 1
                 sink.sendall(data[:rule.amount - moved])
                 break
             sink.sendall(data)
@@ -86,7 +91,7 @@ def main():
     for line in sys.stdin:
         if words := line.split():
             rule = Rule(words)
-            print("ok", flush=True)
+            print("ok", spoilt, flush=True)
 
 
 main()
