@@ -225,10 +225,11 @@ static fp_status discard_ended(pass *p, const char *id, const staged *row, fp_er
     if (rc < 0 || !s)
         return rc;
     memcpy(s->file_id, row->file_id, sizeof(s->file_id));
-    fpi_session_end(p->ups, s, row->state, NULL);
     pthread_mutex_lock(&s->lock);
-    s->loaded = false; /* who wants to know more reads the row */
+    s->loaded =
+        false; /* who wants to know more reads the row; before anybody sees that it has ended */
     pthread_mutex_unlock(&s->lock);
+    fpi_session_end(p->ups, s, row->state, NULL);
     discard(p, s);
     fpi_session_unclaim(p->ups, s);
     return FILEPROC_OK;

@@ -487,12 +487,20 @@ void fpi_session_show(const fpi_session *s, fp_upload *upload)
         upload->updated_at_ms = s->touched_ms;
 }
 
+/* The reaper tells a session that it has ended, but not what became of it: that is read by the first who shows it. */
 fp_status fpi_session_record(fp_uploads *ups, fpi_session *s, fp_upload **out, fp_error *err)
 {
-    fp_status rc;
+    fp_status rc = FILEPROC_OK;
 
     pthread_mutex_lock(&s->lock);
-    rc = fpi_upload_copy(ups->ctx, s->facts, out, err);
+    while (rc == FILEPROC_OK && s->state == FPI_UPLOAD_COMPLETED && !s->loaded) {
+        if (s->busy)
+            fpi_session_wait(s);
+        else
+            rc = refresh(ups, s, DEPTH_ROW, err);
+    }
+    if (rc == FILEPROC_OK)
+        rc = fpi_upload_copy(ups->ctx, s->facts, out, err);
     if (rc == FILEPROC_OK)
         fpi_session_show(s, *out);
     pthread_mutex_unlock(&s->lock);

@@ -11,6 +11,7 @@
 #include "fault.h"
 #include "runner.h"
 #include "storage_contract.h"
+#include "upload/upload_private.h"
 #include "upload_world.h"
 
 #define LEASE_MS 400u
@@ -225,6 +226,36 @@ START_TEST(upload_may_alternate_between_engines)
         ck_upload(&a, id, "completed", 10);
         fp_upload_free(u);
         fp_upload_free(again);
+    }
+}
+END_TEST
+
+/* Behind a network completion leaves what is staged to the reaper, and that of another engine may be faster than the one who has
+ * just opened the session there. */
+START_TEST(session_that_the_reaper_found_completed_shows_its_file)
+{
+    BOTH_STORES(i)
+    {
+        fp_reaped did = FILEPROC_REAPED_INIT;
+        fp_upload *done, *seen = NULL;
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fpi_session *s;
+
+        a.st->flags |= FILEPROC_STORAGE_DRIVER_NETWORK;
+        must_create(&a, 1500, id);
+        must_all_chunks(&a, id, 1);
+        ck_status(fpi_session_open(b.ups, id, &s, &err), FILEPROC_OK, &err);
+        done = must_complete(&a, id);
+        ck_status(fp_uploads_reap(b.ups, 0, &did, &err), FILEPROC_OK, &err);
+        ck_assert_uint_eq(did.discarded, 1);
+        ck_status(fpi_session_record(b.ups, s, &seen, &err), FILEPROC_OK, &err);
+        ck_assert_str_eq(seen->status, "completed");
+        ck_assert_pstr_eq(seen->file_id, done->file_id);
+        ck_assert_pstr_eq(seen->job_id, done->job_id);
+        fpi_session_release(b.ups, s);
+        fp_upload_free(done);
+        fp_upload_free(seen);
     }
 }
 END_TEST
@@ -598,6 +629,7 @@ START_TEST(engines_survive_every_allocation_failure)
 END_TEST
 
 RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
+          session_that_the_reaper_found_completed_shows_its_file,
           chunk_with_other_bytes_is_found_at_the_other_engine,
           one_engine_stays_the_holder_and_reads_nothing_again, engine_waits_for_one_that_is_at_work,
           engine_that_stays_at_work_makes_others_busy,
