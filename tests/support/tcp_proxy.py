@@ -9,6 +9,7 @@ Each line of standard input sets what holds from then on, also for open connecti
   slow BYTES           so many bytes a second each way
   stall                nothing moves, connections stay open
   refuse               new connections are closed at once, open ones are cut
+  count                nothing changes
 and each is answered by "ok" and the number of connections that a rule has ended so far"""
 import socket
 import struct
@@ -90,7 +91,7 @@ def main():
     print(listener.getsockname()[1], flush=True)
     for line in sys.stdin:
         if words := line.split():
-            rule = Rule(words)
+            rule = rule if words == ["count"] else Rule(words)
             print("ok", spoilt, flush=True)
 
 
