@@ -17,6 +17,8 @@
 #define TEXT_MAX 16384u
 #define TEXT_USUAL 1024u
 #define SETS_MAX 65536u
+/* Sets in which one who finds no room looks for texts that are too old; the next one goes on behind them. */
+#define SWEEP 64u
 
 typedef struct entry {
     char id[FPI_UUID_SIZE];
@@ -38,6 +40,7 @@ struct fpi_file_cache {
     uint32_t max_age_ms;
     size_t set_count;
     atomic_size_t bytes;
+    atomic_size_t hand; /* the set that is swept next */
     _Atomic uint64_t all;
     pthread_mutex_t locks[LOCKS]; /* each guards every 16th set */
     set sets[];
@@ -175,12 +178,43 @@ static bool take_room(fpi_file_cache *cache, size_t size)
     return false;
 }
 
+/* Takes *made over, unless its file has changed; false when there is no room for it. */
+static bool put(fpi_file_cache *cache, entry **made, uint64_t changes)
+{
+    pthread_mutex_t *lock;
+    set *s = open_set(cache, (*made)->id, &lock);
+    entry **at = choose(s, (*made)->id);
+    bool roomy = true;
+
+    drop(cache, at);
+    if (s->changes == changes) {
+        roomy = take_room(cache, footprint((*made)->size));
+        if (roomy)
+            *at = fpi_steal(made);
+    }
+    pthread_mutex_unlock(lock);
+    return roomy;
+}
+
+/* Nobody may ever look again into the sets that what is too old stands in. */
+static void sweep(fpi_file_cache *cache)
+{
+    for (unsigned i = 0; i < SWEEP; i++) {
+        size_t n = atomic_fetch_add(&cache->hand, 1) % cache->set_count;
+        pthread_mutex_t *lock = &cache->locks[n % LOCKS];
+
+        pthread_mutex_lock(lock);
+        for (size_t j = 0; j < WAYS; j++)
+            if (cache->sets[n].ways[j] && !is_fresh(cache, cache->sets[n].ways[j]))
+                drop(cache, &cache->sets[n].ways[j]);
+        pthread_mutex_unlock(lock);
+    }
+}
+
 void fpi_file_cache_keep(fpi_file_cache *cache, const char *id, const char *json, size_t size,
                          uint64_t tag, const fpi_file_cache_moment *moment)
 {
-    pthread_mutex_t *lock;
-    entry *made, **at;
-    set *s;
+    entry *made;
 
     if (size > TEXT_MAX || strlen(id) >= FPI_UUID_SIZE)
         return;
@@ -189,12 +223,10 @@ void fpi_file_cache_keep(fpi_file_cache *cache, const char *id, const char *json
         return;
     made->tag = tag;
     made->all = moment->all;
-    s = open_set(cache, id, &lock);
-    at = choose(s, id);
-    drop(cache, at);
-    if (s->changes == moment->some && take_room(cache, footprint(size)))
-        *at = fpi_steal(&made);
-    pthread_mutex_unlock(lock);
+    if (!put(cache, &made, moment->some)) {
+        sweep(cache);
+        (void)put(cache, &made, moment->some);
+    }
     fpi_free(&cache->ctx->a, made);
 }
 

@@ -141,6 +141,30 @@ START_TEST(no_more_is_kept_than_allowed)
 }
 END_TEST
 
+/* Also in the sets that nobody looks into any more. */
+START_TEST(what_is_too_old_makes_room)
+{
+    static char text[9000];
+    fpi_file_cache_moment moment;
+    char id[FPI_UUID_SIZE];
+    world w;
+
+    world_open(&w, 100000, 2000);
+    memset(text, 'x', sizeof(text) - 1);
+    for (int i = 0; i < 200; i++) {
+        snprintf(id, sizeof(id), "0198c000-0000-7000-8000-0000000%05d", i);
+        keep(&w, id, text, 1);
+    }
+    nanosleep(&(struct timespec){ 2, 100000000 }, NULL);
+    for (int i = 200; i < 208; i++) {
+        snprintf(id, sizeof(id), "0198c000-0000-7000-8000-0000000%05d", i);
+        keep(&w, id, text, 1);
+        ck_assert(is_there(&w, id, text, 1, &moment));
+    }
+    world_close(&w);
+}
+END_TEST
+
 typedef struct visitor {
     world *w;
     int n;
@@ -220,4 +244,5 @@ END_TEST
 RUN_TESTS("file_cache", what_was_kept_is_found_until_it_is_too_old,
           what_was_forgotten_is_gone_and_others_stay,
           what_was_read_before_a_change_is_not_kept_after_it, no_more_is_kept_than_allowed,
-          many_threads_see_what_was_kept, cache_survives_every_allocation_failure)
+          what_is_too_old_makes_room, many_threads_see_what_was_kept,
+          cache_survives_every_allocation_failure)
