@@ -12,6 +12,9 @@
 #include "problem.h"
 #include "reply.h"
 
+/* Less room than this is none. */
+#define ROOM_MIN (UINT64_C(64) * 1024)
+
 FPD_DEFINE_CLEANUP(fp_part, fp_part_free)
 
 /* One object on its way in. */
@@ -20,6 +23,7 @@ typedef struct intake {
     fpd_app *app;
     const char *key;
     fp_assembly *assembly;
+    uint64_t room; /* bytes that there is a place for */
     fpd_object_digest digest;
     fpd_object before, after; /* as it was found and made at the end */
     fp_error err;
@@ -53,15 +57,36 @@ static bool check_head(intake *in, uint64_t limit)
     return !in->answered;
 }
 
-/* The whole body is one part; how long it is at the most is known. */
+/* The whole body is one part; how long it is at the most is known. When that is all that is known, and more than the disk has
+ * room for, the body may still be small: then it gets half as much, or half of that. */
+static bool begin_part(intake *in, uint64_t limit, fp_part **part)
+{
+    bool known = in->rq->body_kind == FPD_BODY_LENGTH;
+    fp_status rc;
+
+    in->room = known ? in->rq->body_length : limit;
+    rc = fp_part_begin(in->assembly, 0, in->room, part, &in->err);
+    while (rc == FILEPROC_ERR_QUOTA && !known && in->room / 2 >= ROOM_MIN) {
+        in->room /= 2;
+        rc = fp_part_begin(in->assembly, 0, in->room, part, &in->err);
+    }
+    return rc == FILEPROC_OK;
+}
+
+static bool write_part(intake *in, fp_part *part, const char *data, size_t size)
+{
+    if (in->rq->body_read > in->room)
+        return refuse(in, 507, "storage_full", "There is no space left for this.");
+    return fp_part_write(part, data, size, &in->err) == FILEPROC_OK;
+}
+
 static bool receive(intake *in, fp_part *part, char *buf)
 {
     fpd_body_result result;
     size_t got;
 
     while ((result = fpd_body_read(in->rq, buf, FPD_BODY_BUFFER, &got)) == FPD_BODY_OK)
-        if (!fpd_object_digest_update(&in->digest, buf, got) ||
-            fp_part_write(part, buf, got, &in->err) < 0)
+        if (!fpd_object_digest_update(&in->digest, buf, got) || !write_part(in, part, buf, got))
             return false;
     if (result == FPD_BODY_END)
         return true;
@@ -73,17 +98,14 @@ static bool receive(intake *in, fp_part *part, char *buf)
 /* An empty object has no part. */
 static bool receive_part(intake *in, uint64_t limit)
 {
-    const fpd_request *rq = in->rq;
     FPD_MEMORY buf = fpd_memory(FPD_BODY_BUFFER);
     FPD_CLEANUP(fp_part) part = NULL;
 
     if (!buf)
         return refuse(in, 503, "busy", "The server is out of memory.");
-    if (fp_part_begin(in->assembly, 0, rq->body_kind == FPD_BODY_LENGTH ? rq->body_length : limit,
-                      &part, &in->err) < 0 ||
-        !receive(in, part, buf))
+    if (!begin_part(in, limit, &part) || !receive(in, part, buf))
         return false;
-    return rq->body_read == 0 || fp_part_commit(part, NULL, 0, &in->err) == FILEPROC_OK;
+    return in->rq->body_read == 0 || fp_part_commit(part, NULL, 0, &in->err) == FILEPROC_OK;
 }
 
 /* With an S3 server the parts then go to where they end. Files are not told: a target belongs to one writer alone, and theirs

@@ -121,3 +121,14 @@ def test_cancelling_makes_room(small_disk):
     for index in range(8):
         send_chunk(small_disk, again, index, data[index * CHUNK:(index + 1) * CHUNK])
     assert content(small_disk, complete(small_disk, again)["file_id"]) == data[:8 * CHUNK]
+
+
+def test_an_object_of_unknown_length_needs_only_its_own_room(small_disk):
+    """The most that it might have, 100 MiB, is more than the disk."""
+    def put(mebibytes):
+        return ask(small_disk, "PUT", "/v1/objects/unknown", data=iter([b"x" * CHUNK] * mebibytes))
+
+    assert put(1).status_code == 201
+    check_problem(put(40), 507, "storage_full")
+    assert ask(small_disk, "GET", "/v1/objects/unknown").content == b"x" * CHUNK
+    assert put(4).status_code == 200
