@@ -56,12 +56,21 @@ fp_status fp_catalog_set_cache(fp_catalog *cat, size_t max_bytes, uint32_t max_a
     return FILEPROC_OK;
 }
 
+void fpi_catalog_changing(fp_catalog *cat, const char *id)
+{
+    if (cat->cache)
+        fpi_file_cache_hold(cat->cache, id);
+}
+
 void fpi_catalog_changed(fp_catalog *cat, const char *id)
 {
-    if (cat->cache && id)
+    if (!cat->cache)
+        return;
+    if (id)
         fpi_file_cache_forget(cat->cache, id);
-    else if (cat->cache)
+    else
         fpi_file_cache_forget_all(cat->cache);
+    fpi_file_cache_release(cat->cache, id);
 }
 
 typedef struct get_call {

@@ -215,8 +215,9 @@ fp_status fp_catalog_delete(fp_catalog *cat, const char *id, fp_error *err)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
     if (!fpi_uuid_valid(id))
         return fpi_file_not_found(err);
+    fpi_catalog_changing(cat, NULL); /* what derives from it goes, too */
     rc = fp_database_transact(cat->db, 0, mark_body, &call, err);
-    fpi_catalog_changed(cat, NULL); /* what derives from it goes, too */
+    fpi_catalog_changed(cat, NULL);
     if (rc < 0)
         return rc;
     if (remove_marked(cat, id, &removed, &e) < 0)

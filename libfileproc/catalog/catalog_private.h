@@ -47,8 +47,10 @@ fp_status fpi_catalog_learn(fp_catalog *cat, fp_tx *tx, const char *id,
                             const char *detected_mime_type, const char *sha256,
                             const char *info_key, const char *info_member, fp_error *err);
 
-/** The file (NULL = any of them) may have changed: to be called after the commit, also when it may have failed, and before anybody is
- *  told. */
+/** The file (NULL = any of them) is about to change: to be called before the transaction. Until fpi_catalog_changed() it is read from the
+ *  database, where others may see the change before we hear of the commit. */
+void fpi_catalog_changing(fp_catalog *cat, const char *id);
+/** The file may have changed: to be called after the commit, also when it may have failed, and before anybody is told. */
 void fpi_catalog_changed(fp_catalog *cat, const char *id);
 
 /** Whether a row with this storage key exists: *found is 0 or 1. */

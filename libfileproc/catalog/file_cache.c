@@ -2,7 +2,8 @@
  * Must not know: the database.
  *
  * A table of sets with a few places each. Who reads a file and finds nothing remembers the counters of the set and of the whole, before
- * asking the database. Who changes a file raises one of them after the commit. So what was read before a change is not kept after it. */
+ * asking the database. Who changes a file raises one of them after the commit. So what was read before a change is not kept after it.
+ * Until then he holds the set, or the whole: what stands in it may be old already. */
 #include "catalog/file_cache.h"
 
 #include <pthread.h>
@@ -31,6 +32,7 @@ typedef struct entry {
 
 typedef struct set {
     uint64_t changes;
+    size_t held; /* by changes that are under way */
     entry *ways[WAYS];
 } set;
 
@@ -42,6 +44,7 @@ struct fpi_file_cache {
     atomic_size_t bytes;
     atomic_size_t hand; /* the set that is swept next */
     _Atomic uint64_t all;
+    atomic_size_t all_held;
     pthread_mutex_t locks[LOCKS]; /* each guards every 16th set */
     set sets[];
 };
@@ -126,7 +129,7 @@ fp_status fpi_file_cache_find(fpi_file_cache *cache, const char *id, fp_buf *out
     entry **at = find(s, id);
     fp_status rc = FILEPROC_OK;
 
-    *found = at && is_fresh(cache, *at);
+    *found = at && !s->held && !atomic_load(&cache->all_held) && is_fresh(cache, *at);
     if (*found) {
         *tag = (*at)->tag;
         rc = fpi_buf_append(cache->ctx, out, (*at)->json, (*at)->size, err);
@@ -228,6 +231,28 @@ void fpi_file_cache_keep(fpi_file_cache *cache, const char *id, const char *json
         (void)put(cache, &made, moment->some);
     }
     fpi_free(&cache->ctx->a, made);
+}
+
+static void add_holds(fpi_file_cache *cache, const char *id, size_t n)
+{
+    pthread_mutex_t *lock;
+
+    if (!id) {
+        atomic_fetch_add(&cache->all_held, n);
+        return;
+    }
+    open_set(cache, id, &lock)->held += n;
+    pthread_mutex_unlock(lock);
+}
+
+void fpi_file_cache_hold(fpi_file_cache *cache, const char *id)
+{
+    add_holds(cache, id, 1);
+}
+
+void fpi_file_cache_release(fpi_file_cache *cache, const char *id)
+{
+    add_holds(cache, id, (size_t)-1);
 }
 
 void fpi_file_cache_forget(fpi_file_cache *cache, const char *id)

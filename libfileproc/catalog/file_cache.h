@@ -29,6 +29,11 @@ fp_status fpi_file_cache_find(fpi_file_cache *cache, const char *id, fp_buf *out
 void fpi_file_cache_keep(fpi_file_cache *cache, const char *id, const char *json, size_t size,
                          uint64_t tag, const fpi_file_cache_moment *moment);
 
+/** From before a change (of the file; NULL = of any) to behind its commit nothing is found: others may see in the database that it has
+ *  happened before the one who makes it hears of his commit. Each hold is ended by one release, after forget. */
+void fpi_file_cache_hold(fpi_file_cache *cache, const char *id);
+void fpi_file_cache_release(fpi_file_cache *cache, const char *id);
+
 /** To be called after the commit that changed the file, before anybody is told of it. */
 void fpi_file_cache_forget(fpi_file_cache *cache, const char *id);
 void fpi_file_cache_forget_all(fpi_file_cache *cache);

@@ -200,8 +200,11 @@ static fp_status write_alone(fpi_claim *claim, const fpi_claim_commit *commit, f
     write_call call = { claim, commit };
     /* The job's row, taken first, keeps others out; but what is learnt of a file is read, merged and written. */
     uint32_t flags = has_learnt(commit) ? 0 : FILEPROC_TX_READ_COMMITTED;
-    fp_status rc = fp_database_transact(claim->jobs->o.database, flags, write_body, &call, err);
+    fp_status rc;
 
+    if (has_learnt(commit))
+        fpi_catalog_changing(claim->jobs->o.catalog, claim->file_id);
+    rc = fp_database_transact(claim->jobs->o.database, flags, write_body, &call, err);
     if (has_learnt(commit))
         fpi_catalog_changed(claim->jobs->o.catalog, claim->file_id);
     return rc;

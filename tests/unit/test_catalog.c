@@ -221,9 +221,15 @@ START_TEST(what_is_kept_in_memory_is_never_older_than_what_was_done_here)
     must_sql(w.db, "UPDATE files SET detected_mime_type = 'x/y'");
     must_show(&w, id, "\"detected_mime_type\":null", &kept);
     ck_assert_uint_eq(tag, kept);
-    fpi_catalog_changed(w.cat, id);
+    fpi_catalog_changing(w.cat, id);
     must_show(&w, id, "\"detected_mime_type\":\"x/y\"", &kept);
     ck_assert_uint_ne(tag, kept);
+    must_sql(w.db, "UPDATE files SET detected_mime_type = 'x/z'");
+    must_show(&w, id, "\"detected_mime_type\":\"x/z\"", &kept);
+    fpi_catalog_changed(w.cat, id);
+    must_show(&w, id, "\"detected_mime_type\":\"x/z\"", &kept);
+    must_sql(w.db, "UPDATE files SET detected_mime_type = 'x/y'");
+    must_show(&w, id, "\"detected_mime_type\":\"x/z\"", &kept);
     ck_status(fp_catalog_delete(w.cat, parent, &err), FILEPROC_OK, &err);
     ck_assert_int_eq(show(&w, id, &buf, &tag), FILEPROC_ERR_NOTFOUND);
     ck_assert_int_eq(show(&w, parent, &buf, &tag), FILEPROC_ERR_NOTFOUND);

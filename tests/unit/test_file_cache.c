@@ -117,6 +117,38 @@ START_TEST(what_was_read_before_a_change_is_not_kept_after_it)
 }
 END_TEST
 
+/* Somebody may have seen the change in the database before its maker hears of his commit. */
+START_TEST(nothing_is_found_while_a_change_is_under_way)
+{
+    static const char *const held[] = { A, NULL };
+    fpi_file_cache_moment before, moment;
+    world w;
+
+    world_open(&w, 1 << 20, LONG_MS);
+    for (size_t i = 0; i < 2; i++) {
+        keep(&w, A, "old", 1);
+        fpi_file_cache_hold(w.cache, held[i]);
+        ck_assert(!is_there(&w, A, "", 0, &before));
+        fpi_file_cache_hold(w.cache, held[i]);
+        fpi_file_cache_keep(w.cache, A, "old", 3, 1, &before);
+        fpi_file_cache_release(w.cache, held[i]);
+        ck_assert(!is_there(&w, A, "", 0, &moment));
+        fpi_file_cache_keep(w.cache, A, "old", 3, 1, &before);
+        if (held[i])
+            fpi_file_cache_forget(w.cache, A);
+        else
+            fpi_file_cache_forget_all(w.cache);
+        fpi_file_cache_keep(w.cache, A, "old", 3, 1, &before);
+        fpi_file_cache_release(w.cache, held[i]);
+        ck_assert(!is_there(&w, A, "", 0, &moment));
+        keep(&w, A, "new", 2);
+        ck_assert(is_there(&w, A, "new", 2, &moment));
+        fpi_file_cache_forget(w.cache, A);
+    }
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(no_more_is_kept_than_allowed)
 {
     static char text[9000];
@@ -243,6 +275,7 @@ END_TEST
 
 RUN_TESTS("file_cache", what_was_kept_is_found_until_it_is_too_old,
           what_was_forgotten_is_gone_and_others_stay,
-          what_was_read_before_a_change_is_not_kept_after_it, no_more_is_kept_than_allowed,
+          what_was_read_before_a_change_is_not_kept_after_it,
+          nothing_is_found_while_a_change_is_under_way, no_more_is_kept_than_allowed,
           what_is_too_old_makes_room, many_threads_see_what_was_kept,
           cache_survives_every_allocation_failure)
