@@ -28,6 +28,14 @@ static fp_status check_room(int fd, uint64_t length, fp_error *err)
     return FILEPROC_OK;
 }
 
+/* A file without a name has nothing but what earlier writers of the whole have left, who write no more. */
+static fp_status make_room(const fpi_staged_file *f, bool whole, uint64_t length, fp_error *err)
+{
+    if (whole && f->unnamed)
+        (void)ftruncate(f->data_fd, 0);
+    return check_room(f->data_fd, length, err);
+}
+
 static void write_directly(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
 {
     p->direct = fpi_direct_begin(&s->direct, f->data_fd, p->offset, p->length);
@@ -68,6 +76,7 @@ fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint6
 {
     fpi_file_store *s = self;
     fpi_staged_file *f = assembly;
+    bool whole = f->key && offset == 0 && length == f->size;
     fpi_file_part *p;
     fp_status rc;
 
@@ -79,17 +88,18 @@ fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint6
     p->offset = p->started = offset;
     p->length = length;
     pthread_mutex_lock(&f->lock);
-    if (f->key && offset == 0 && length == f->size)
+    if (whole)
         fpi_staged_open_unnamed(f);
     rc = fpi_staged_open_data(f, true, err);
-    if (rc == FILEPROC_OK)
-        rc = check_room(f->data_fd, length, err);
     pthread_mutex_unlock(&f->lock);
+    if (rc == FILEPROC_OK) {
+        fpi_staged_drain(f, offset, length);
+        rc = make_room(f, whole, length, err);
+    }
     if (rc < 0) {
         fpi_free(&s->ctx->a, p);
         return rc;
     }
-    fpi_staged_drain(f, offset, length);
     if (!f->transient)
         write_directly(s, f, p);
     *part = p;

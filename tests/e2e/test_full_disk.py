@@ -8,6 +8,7 @@ import pytest
 
 from api import ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk, try_complete, try_initiate, wait_for_job
 from daemon_process import Daemon
+from raw_http import Connection
 
 CHUNK = 1 << 20
 DISK = 32  # MiB, of which 8 are kept for the database
@@ -132,3 +133,17 @@ def test_an_object_of_unknown_length_needs_only_its_own_room(small_disk):
     check_problem(put(40), 507, "storage_full")
     assert ask(small_disk, "GET", "/v1/objects/unknown").content == b"x" * CHUNK
     assert put(4).status_code == 200
+
+
+def test_a_chunk_that_broke_off_leaves_its_room_to_the_next_try(small_disk):
+    upload_id = initiate(small_disk, CHUNK)["upload_id"]
+    disk = os.statvfs(small_disk.data)
+    with open(small_disk.data / "filler", "wb") as out:
+        os.posix_fallocate(out.fileno(), 0, disk.f_bavail * disk.f_frsize - 8 * CHUNK - CHUNK * 3 // 2)
+    for _ in range(3):
+        with Connection(small_disk) as connection:
+            connection.send(f"PUT /v1/uploads/{upload_id}/chunk?chunk_index=0 HTTP/1.1\r\nHost: localhost\r\n"
+                            f"Content-Type: application/octet-stream\r\nContent-Length: {CHUNK}\r\n\r\n")
+            connection.send(b"y" * (CHUNK - 1000))
+    send_chunk(small_disk, upload_id, 0, b"x" * CHUNK)
+    assert content(small_disk, complete(small_disk, upload_id)["file_id"]) == b"x" * CHUNK
