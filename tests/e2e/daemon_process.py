@@ -13,7 +13,7 @@ import requests
 
 PREFIX = pathlib.Path(os.environ["FILEPROC_PREFIX"])
 PROGRAM = PREFIX / "bin" / "fileprocd"
-HELPER = PREFIX / "libexec" / "fileproc" / "fileproc-media"
+HELPER = pathlib.Path(os.environ.get("FILEPROC_MEDIA_HELPER", PREFIX / "libexec" / "fileproc" / "fileproc-media"))
 # Below the range from which the system takes ports for outgoing connections: a client that knocks while the daemon is down could
 # otherwise be given the daemon's own port.
 PORTS = range(15000, 32000)
