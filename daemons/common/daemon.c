@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "hash_thread.h"
 #include "health_routes.h"
 #include "lifecycle.h"
 #include "log.h"
@@ -35,6 +36,7 @@ typedef struct running {
     fpd_health *health;
     fpd_health_state health_state;
     fpd_dispatcher *dispatcher;
+    fpd_hash_thread *hashing;
     fpd_maintenance *maintenance;
     fpd_relay_thread *relay;
     fpd_server *server;
@@ -252,6 +254,8 @@ static fp_status start(running *r, fp_error *err)
     if (rc < 0)
         return rc;
     r->app_open = true;
+    if (r->app.uploads)
+        r->hashing = fpd_hash_thread_start(r->app.uploads);
     rc = make_parts(r, err);
     if (rc == FILEPROC_OK)
         rc = start_maintenance(r, err);
@@ -289,6 +293,7 @@ static void release(running *r)
 {
     fpd_workers_stop(r->workers);
     fpd_server_stop(r->server);
+    fpd_hash_thread_stop(r->hashing);
     fpd_maintenance_stop(r->maintenance);
     fpd_relay_thread_stop(r->relay);
     fpd_dispatcher_free(r->dispatcher);

@@ -384,24 +384,6 @@ fp_status fp_part_write(fp_part *p, const void *data, size_t size, fp_error *err
     return rc;
 }
 
-size_t fpi_part_kept(fp_part *p, uint64_t offset, const void **data, size_t *room)
-{
-    fp_assembly *a = p->a;
-    size_t kept = 0;
-
-    *room = 0;
-    if (!a->st->drv->part_kept)
-        return 0;
-    pthread_mutex_lock(&a->lock);
-    if (p->state == PART_OPEN) {
-        enter_driver(p);
-        kept = a->st->drv->part_kept(a->st->self, a->staged, p->handle, offset, data, room);
-        leave_driver(p);
-    }
-    pthread_mutex_unlock(&a->lock);
-    return kept;
-}
-
 static fp_status commit_part(fp_part *p, const fp_part_info *info, fp_error *err)
 {
     fp_assembly *a = p->a;

@@ -53,10 +53,6 @@ bool fpi_key_segment_valid(const char *text, size_t size);
 
 fp_status fpi_object_not_found(fp_error *err);
 
-/** How many bytes of an open part from offset on are still in memory, at *data, until the next call on it; *room: how many more can
- *  be written before any of them goes. 0 and 0 when the driver keeps nothing. Sends on what it can without waiting. */
-size_t fpi_part_kept(fp_part *p, uint64_t offset, const void **data, size_t *room);
-
 /** The committed part that begins at offset; false when there is none. */
 bool fpi_assembly_part_from(const fp_assembly *a, uint64_t offset, fp_part_info *info);
 

@@ -352,14 +352,6 @@ static void retry_part_free(void *self, void *assembly, void *part)
     s->drv->part_free(s->self, assembly, part);
 }
 
-static size_t retry_part_kept(void *self, void *assembly, void *part, uint64_t offset,
-                              const void **data, size_t *room)
-{
-    retry_store *s = self;
-
-    return s->drv->part_kept ? s->drv->part_kept(s->self, assembly, part, offset, data, room) : 0;
-}
-
 static fp_status retry_discard(void *self, const char *id, uint32_t flags, fp_error *err)
 {
     retry_store *s = self;
@@ -494,5 +486,4 @@ const fp_storage_driver fpi_storage_retry_driver = {
     .reap = retry_reap,
     .assembly_written = retry_written,
     .assembly_adopt = retry_adopt,
-    .part_kept = retry_part_kept,
 };

@@ -266,5 +266,4 @@ const fp_storage_driver fpi_storage_s3_driver = {
     .reap = fpi_s3_reap,
     .assembly_written = fpi_s3_assembly_written,
     .assembly_adopt = fpi_s3_assembly_adopt,
-    .part_kept = fpi_s3_part_kept,
 };

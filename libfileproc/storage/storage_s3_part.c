@@ -259,26 +259,6 @@ fp_status fpi_s3_part_write(void *self, void *assembly, void *handle, uint64_t o
     return rc < 0 ? rc : send_some(assembly, p, err);
 }
 
-/* What is in the buffer of the slot that is being filled. Bytes before the first boundary are few, and not told of. */
-size_t fpi_s3_part_kept(void *self, void *assembly, void *handle, uint64_t offset,
-                        const void **data, size_t *room)
-{
-    part *p = handle;
-    uint64_t begin = p->sent * p->unit, end = begin + p->slot_size,
-             left = p->offset + p->length - begin;
-
-    (void)self;
-    (void)assembly;
-    *room = 0;
-    if (p->taken < head_end(p) || p->taken != end || offset < begin || offset > end)
-        return 0;
-    *room = (size_t)(left < p->unit ? left : p->unit) - p->slot_size;
-    *data = p->slot ? p->slot + (offset - begin) : NULL;
-    if (p->stream)
-        (void)fpi_s3_stream_feed(p->stream, p->slot_size);
-    return (size_t)(end - offset);
-}
-
 /* Bytes before the first boundary that are taken. */
 static size_t head_size(const part *p)
 {

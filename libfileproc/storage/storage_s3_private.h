@@ -316,8 +316,6 @@ fp_status fpi_s3_part_write(void *self, void *assembly, void *part, uint64_t off
                             const void *data, size_t size, fp_error *err);
 fp_status fpi_s3_part_commit(void *self, void *assembly, void *part, const fp_part_info *info,
                              fp_error *err);
-size_t fpi_s3_part_kept(void *self, void *assembly, void *part, uint64_t offset, const void **data,
-                        size_t *room);
 void fpi_s3_part_free(void *self, void *assembly, void *part);
 fp_status fpi_s3_discard(void *self, const char *id, uint32_t flags, fp_error *err);
 

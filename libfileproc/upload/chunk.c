@@ -11,12 +11,13 @@
  * last who reads them. */
 #define SLICE (128u * 1024u)
 #define COMPARE_SIZE (64u * 1024u)
+/* Shorter chunks are not worth waking another thread for. */
+#define HASHER_MIN (1024u * 1024u)
 
 struct fp_chunk {
     fp_uploads *ups;
     fpi_session *session; /* held and pinned */
     uint64_t index, offset, length, written;
-    uint64_t unhashed;      /* of `written`, at its end: storage still has them in memory */
     uint64_t epoch;         /* of the lease when it began */
     fp_part *part;          /* NULL: the chunk is durable, and compared */
     unsigned char *compare; /* COMPARE_SIZE bytes to read back into; NULL: `recorded` tells */
@@ -28,7 +29,7 @@ struct fp_chunk {
     size_t expected_size;
     unsigned char expected[FPI_DIGEST_MAX];
     fpi_digest digest;
-    fpi_digest sha256;
+    fpi_digest sha256; /* the hasher's until it has finished */
 };
 
 static fp_status set_digest(fp_chunk *c, const fp_chunk_options *opts, fp_error *err)
@@ -160,6 +161,7 @@ static fp_status begin(fp_chunk *c, fp_error *err)
 
 static void chunk_free(fp_chunk *c, bool pinned)
 {
+    fpi_hasher_finish(&c->ups->hasher, &c->sha256);
     fp_part_free(c->part);
     if (pinned)
         fpi_session_unpin(c->ups, c->session);
@@ -252,50 +254,13 @@ static bool is_summed(const fp_chunk *c)
     return c->hashing || c->apart || (!c->part && !c->compare);
 }
 
-/* What was put off is hashed from storage's buffer, in pieces between which more of it goes on its way. */
-static void catch_up(fp_chunk *c)
-{
-    const void *data = NULL;
-    size_t room;
-
-    while (c->unhashed) {
-        uint64_t from = c->offset + c->written - c->unhashed;
-        size_t n = fpi_part_kept(c->part, from, &data, &room);
-
-        n = n < SLICE ? n : SLICE;
-        n = n < c->unhashed ? n : (size_t)c->unhashed;
-        if (!n) { /* another writer has taken over, and this chunk won't be committed; in any case no digest is better than a wrong one */
-            c->unhashed = 0;
-            c->hashing = c->apart = false;
-            return;
-        }
-        fpi_digest_update(&c->sha256, data, n);
-        c->unhashed -= n;
-    }
-}
-
-/* Behind a network the bytes go on first, and are hashed while the server is busy with them: as long as storage keeps them. */
-static bool can_put_off(fp_chunk *c, size_t size)
-{
-    const void *data;
-    size_t room;
-
-    if (!c->part || reads_back(c))
-        return false;
-    (void)fpi_part_kept(c->part, c->offset + c->written - c->unhashed, &data, &room);
-    return room >= size;
-}
-
+/* Behind a copy that another thread hashes, or else here. */
 static void hash_slice(fp_chunk *c, const unsigned char *data, size_t size)
 {
     if (!is_summed(c))
         return;
-    if (can_put_off(c, size)) {
-        c->unhashed += size;
-        return;
-    }
-    catch_up(c);
-    fpi_digest_update(&c->sha256, data, size);
+    if (c->length < HASHER_MIN || !fpi_hasher_add(&c->ups->hasher, &c->sha256, data, size))
+        fpi_digest_update(&c->sha256, data, size);
 }
 
 static fp_status take_slice(fp_chunk *c, const unsigned char *data, size_t size, fp_error *err)
@@ -472,11 +437,12 @@ static fp_status note_commit(fp_chunk *c, fp_upload *record, fp_error *err)
 static fp_status commit(fp_chunk *c, bool wanted, fp_upload **record, fp_error *err)
 {
     fpi_session *s = c->session;
-    fp_status rc = check_whole(c, err);
+    fp_status rc;
 
+    fpi_hasher_finish(&c->ups->hasher, &c->sha256);
+    rc = check_whole(c, err);
     if (rc < 0)
         return rc;
-    catch_up(c);
     pthread_mutex_lock(&s->lock);
     rc = fpi_session_check_open(c->ups, s, err);
     if (rc == FILEPROC_OK && wanted)

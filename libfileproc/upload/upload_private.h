@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "storage/storage_private.h"
+#include "upload/hasher.h"
 #include "upload/upload_row.h"
 #include "upload/upload_session.h"
 
@@ -29,6 +30,7 @@ struct fp_uploads {
     void (*on_progress)(void *user_data, const fp_upload *upload);
     void *user_data;
     fpi_session_table sessions;
+    fpi_hasher hasher;
 };
 
 #define FPI_UPLOAD_BUCKET_MAX 255u

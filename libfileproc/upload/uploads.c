@@ -153,6 +153,7 @@ fp_status fp_uploads_open(fp_context *ctx, const fp_uploads_options *opts, fp_up
     if (!ups)
         return fpi_no_memory(err);
     ups->ctx = ctx;
+    fpi_hasher_init(&ups->hasher);
     rc = fill(ups, &o, err);
     if (rc == FILEPROC_OK)
         *out = fpi_steal(&ups);
@@ -164,9 +165,23 @@ void fp_uploads_free(fp_uploads *ups)
     if (!ups)
         return;
     fpi_sessions_dispose(ups);
+    fpi_hasher_dispose(&ups->hasher);
     fpi_free(&ups->ctx->a, ups->allowed_types);
     fpi_free(&ups->ctx->a, ups->bucket);
     fpi_free(&ups->ctx->a, ups);
+}
+
+fp_status fp_uploads_run_hasher(fp_uploads *ups, fp_error *err)
+{
+    if (!ups)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "ups is NULL");
+    return fpi_hasher_run(&ups->hasher, &ups->ctx->a, err);
+}
+
+void fp_uploads_stop_hasher(fp_uploads *ups)
+{
+    if (ups)
+        fpi_hasher_stop(&ups->hasher);
 }
 
 /* An upload whose time is over is gone for everybody, also before the reaper has seen it. */

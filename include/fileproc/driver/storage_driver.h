@@ -95,11 +95,6 @@ typedef struct fp_storage_driver {
      *  says of the range holds. */
     fp_status (*assembly_adopt)(void *self, void *assembly, const char *const *etags, size_t etag_count,
                                 const fp_part_info *info, fp_error *err);
-    /** Optional; NULL keeps nothing. What is still in memory of the bytes of an open part from offset on: *data, and how many, until
-     *  the next slot of this part. *room: how many more can be written before any of them goes. Sends on what it can
-     *  without waiting. */
-    size_t (*part_kept)(void *self, void *assembly, void *part, uint64_t offset, const void **data,
-                        size_t *room);
 } fp_storage_driver;
 /** fp_storage_driver.flags: calls can fail for a while, and are repeated. */
 #define FILEPROC_STORAGE_DRIVER_NETWORK 1u
