@@ -46,8 +46,7 @@ static bool is_idle(const fpi_hasher *h)
 /* With the lock held, which it lets go while it hashes. Who waits for room is woken when there is much of it: each time costs. */
 static void hash_piece(fpi_hasher *h)
 {
-    size_t n =
-        at_most(at_most((size_t)(h->head - h->tail), up_to_the_end(h->tail)), PIECE);
+    size_t n = at_most(at_most((size_t)(h->head - h->tail), up_to_the_end(h->tail)), PIECE);
     fpi_digest *digest = h->digest;
 
     pthread_mutex_unlock(&h->lock);

@@ -179,7 +179,8 @@ START_TEST(without_memory_there_is_no_thread)
 {
     fault f;
 
-    FAULT_LOOP(&f) {
+    FAULT_LOOP(&f)
+    {
         fp_error err = { 0 };
         fp_status rc;
 
