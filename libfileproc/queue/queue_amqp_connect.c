@@ -54,7 +54,10 @@ static fp_status not_reached(const fpi_amqp_settings *s, int rc, int number, fp_
         rc == AMQP_STATUS_SSL_PEER_VERIFY_FAILED || rc == AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED;
     const char *why = amqp_error_string2(rc);
 
-    if (rc == AMQP_STATUS_SOCKET_ERROR && number && strerrordesc_np(number))
+    if (rc == AMQP_STATUS_SOCKET_ERROR &&
+        number == EINPROGRESS) /* of the attempt, whose end it does not tell */
+        why = "nobody answers";
+    else if (rc == AMQP_STATUS_SOCKET_ERROR && number && strerrordesc_np(number))
         why = strerrordesc_np(number);
     return fpi_error_causef(err, distrusted ? FILEPROC_ERR_AUTH : FILEPROC_ERR_BUSY, "amqp", rc,
                             "no connection to the broker at %.80s:%u: %s", s->host, s->port, why);

@@ -159,6 +159,29 @@ def test_the_starter_kit_s_pytest_cases_pass(host, tmp_path):
     assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
 
 
+def test_servers_that_run_are_left_alone(host):
+    variables = BLOCKS[0].splitlines()[0] + "\n"
+    settings, before = (host.top / "fileproc.env").read_text(), host.processes()
+    host.must(variables + block("host/$server start"))
+    assert (host.top / "fileproc.env").read_text() == settings
+    assert host.processes() == before
+    assert get(host, 8000, "/health/all")["status"] == "healthy"
+
+
+@pytest.mark.parametrize("server", ["postgresql", "redis", "rabbitmq", "s3"])
+def test_a_port_that_is_taken_is_said_and_whose_it_is_goes_on(host, server):
+    before = host.processes()
+    other = host.top / f"other-{server}"
+    try:
+        started = host.run(f"deploy/host/{server} start {other}")
+        assert started.returncode == 1 and "is in use" in started.stderr and not started.stdout, started
+        assert host.run(f"deploy/host/{server} stop {other}").returncode == 0
+    finally:
+        shutil.rmtree(other, ignore_errors=True)
+    assert host.processes() == before
+    assert get(host, 8000, "/health/all")["status"] == "healthy"
+
+
 def test_after_stop_and_start_everything_is_still_there(host):
     variables = BLOCKS[0].splitlines()[0] + "\n"
     before = get(host, 8001, "/v1/files")["items"]
