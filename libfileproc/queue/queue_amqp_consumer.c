@@ -482,6 +482,16 @@ static fp_status look(fpi_amqp_consumer *c, fpi_amqp_topic *t, fpi_amqp_message 
     return rc;
 }
 
+/* Not while the first connection or a subscription is being made: who waited only briefly has just heard nothing yet. */
+static bool is_away(const fpi_amqp_consumer *c, const fpi_amqp_topic *t, uint32_t timeout_ms)
+{
+    if (t->subscribed)
+        return false;
+    if (c->link.state == FPI_AMQP_OPEN)
+        return timeout_ms && fpi_monotonic_ms() < t->subscribe_at_ms;
+    return c->link.failures || (timeout_ms && c->link.opened);
+}
+
 static fp_status receive(fpi_amqp_consumer *c, fpi_amqp_topic *t, uint32_t timeout_ms,
                          fpi_amqp_message **out, fp_error *err)
 {
@@ -495,8 +505,7 @@ static fp_status receive(fpi_amqp_consumer *c, fpi_amqp_topic *t, uint32_t timeo
     } else {
         rc = look(c, t, out, err);
     }
-    if (rc == FILEPROC_OK && !*out && !t->subscribed && !atomic_load(&c->woken) &&
-        (timeout_ms || c->link.failures))
+    if (rc == FILEPROC_OK && !*out && !atomic_load(&c->woken) && is_away(c, t, timeout_ms))
         rc = not_listening(c, err);
     return rc;
 }
