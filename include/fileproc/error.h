@@ -84,7 +84,10 @@ enum {
     X(HELPER_MEMORY, 52, "helper_memory")              \
     X(HELPER_UNAVAILABLE, 53, "helper_unavailable")    \
     X(ATTEMPTS_EXHAUSTED, 54, "attempts_exhausted")    \
-    X(WORKER_LOST, 55, "worker_lost")
+    X(WORKER_LOST, 55, "worker_lost")                  \
+    X(OFFSET_MISMATCH, 60, "offset_mismatch")          \
+    X(LENGTH_EXCEEDED, 61, "length_exceeded")          \
+    X(LENGTH_INVALID, 62, "length_invalid")
 
 /** The reason numbers, FILEPROC_REASON_UPLOAD_NOT_FOUND and so on. */
 enum {

@@ -378,7 +378,7 @@ FILEPROC_API void fp_assembly_close(fp_assembly *a);
  *
  * @param a     Borrowed.
  * @param key   Borrowed.
- * @param size  Bytes of the object.
+ * @param size  Bytes of the object; 0 when it is empty or nobody knows yet.
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK            Noted, or of no use to this store. Publishing under another key may answer CONFLICT. A
  *                                part that had become the object counts as committed.

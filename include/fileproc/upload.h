@@ -20,6 +20,8 @@ FILEPROC_BEGIN_DECLS
 typedef struct fp_uploads fp_uploads;
 /** A chunk on its way in. One thread at a time. */
 typedef struct fp_chunk fp_chunk;
+/** Bytes that are being appended. One thread at a time. */
+typedef struct fp_append fp_append;
 
 /** An upload as it was when it was read. Made by the library, read-only, released with fp_upload_free(); later
  *  releases may add members at the end. */
@@ -43,6 +45,10 @@ typedef struct fp_upload {
     int64_t created_at_ms;    /**< Milliseconds since 1970 UTC. */
     int64_t updated_at_ms;    /**< Last durable change. */
     int64_t expires_at_ms;    /**< When an unfinished upload is removed. */
+    const char *note;         /**< As given at creation; or NULL. */
+    uint64_t offset;          /**< Durable bytes from the first one on without a gap: where an append goes on. */
+    uint32_t size_unknown;    /**< 1 until fp_upload_set_size(): size and total_chunks are 0. */
+    uint32_t reserved;        /**< 0. */
 } fp_upload;
 
 /** Settings for fp_uploads_open(). Start from FILEPROC_UPLOADS_OPTIONS_INIT; 0 or NULL means default. The
@@ -68,12 +74,13 @@ typedef struct fp_uploads_options {
      *  that they have in common. Each upload is worked on by one of them at a time; while the cache does not answer, what would work on
      *  an upload answers BUSY. NULL: this engine is the only one. @since 0.1 */
     fp_cache *cache;
-    uint32_t lease_ms; /**< With a cache: how long an engine that gives no sign of life keeps an upload; default 10000. @since 0.1 */
-    uint32_t reserved; /**< 0. */
+    uint32_t lease_ms;    /**< With a cache: how long an engine that gives no sign of life keeps an upload; default 10000. @since 0.1 */
+    uint32_t reserved;    /**< 0. */
+    uint64_t append_step; /**< Bytes after which a long append makes durable what it has; default 32 MiB. @since 0.1 */
 } fp_uploads_options;
 /** All-default fp_uploads_options. */
 #define FILEPROC_UPLOADS_OPTIONS_INIT \
-    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0 }
+    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0 }
 
 /** What fp_upload_create() is asked for. Start from FILEPROC_UPLOAD_REQUEST_INIT. Everything is copied. */
 typedef struct fp_upload_request {
@@ -83,10 +90,13 @@ typedef struct fp_upload_request {
     const char *owner;     /**< At most 255 bytes; or NULL. @since 0.1 */
     const char *metadata;  /**< JSON object of at most 16 KiB; or NULL. @since 0.1 */
     uint64_t size;         /**< Bytes; 0 is a good size. @since 0.1 */
+    const char *note;      /**< For the caller's own use: at most 16 KiB of UTF-8 without control characters; or NULL. @since 0.1 */
+    uint32_t size_unknown; /**< 1: size is 0 and is declared later, with fp_upload_set_size(). @since 0.1 */
+    uint32_t reserved;     /**< 0. */
 } fp_upload_request;
 /** An empty fp_upload_request. */
 #define FILEPROC_UPLOAD_REQUEST_INIT \
-    { sizeof(fp_upload_request), NULL, NULL, NULL, NULL, 0 }
+    { sizeof(fp_upload_request), NULL, NULL, NULL, NULL, 0, NULL, 0, 0 }
 
 /** How fp_chunk_begin() shall check a chunk. Start from FILEPROC_CHUNK_OPTIONS_INIT. */
 typedef struct fp_chunk_options {
@@ -178,7 +188,8 @@ FILEPROC_API fp_status fp_upload_get(fp_uploads *ups, const char *id, fp_upload 
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK            Ready for fp_chunk_write().
  * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
- * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled; chunk_conflict when bytes in the middle of the
+ *                                chunk came by appending, so that it can't be sent as a whole.
  * @retval FILEPROC_ERR_INVALID   Reason chunk_index_invalid or digest_unsupported.
  * @retval FILEPROC_ERR_QUOTA     Reason storage_full.
  * @retval FILEPROC_ERR_CORRUPT   The upload has failed: what was stored of it is damaged.
@@ -254,6 +265,129 @@ FILEPROC_API fp_status fp_chunk_commit(fp_chunk *chunk, fp_upload **out, fp_erro
  * @since 0.1
  */
 FILEPROC_API void fp_chunk_free(fp_chunk *chunk);
+
+/** How fp_append_begin() shall take bytes. Start from FILEPROC_APPEND_OPTIONS_INIT. */
+typedef struct fp_append_options {
+    size_t struct_size;           /**< Filled by the initialiser; never by hand. */
+    const char *digest_algorithm; /**< Borrowed: as in fp_chunk_options; of just the bytes of this append. NULL = no digest. @since 0.1 */
+    const void *digest;           /**< Borrowed. The expected bytes. @since 0.1 */
+    size_t digest_size;           /**< Bytes of digest. @since 0.1 */
+    uint64_t length;              /**< Bytes that are to come at the most; 0 = as many as the upload has room for. @since 0.1 */
+} fp_append_options;
+/** All-default fp_append_options. */
+#define FILEPROC_APPEND_OPTIONS_INIT \
+    { sizeof(fp_append_options), NULL, NULL, 0, 0 }
+
+/**
+ * Begin to append bytes to an upload, of any number, from @p offset on. At any time one append is at work on an upload: a
+ * newcomer takes it over at once, also from one that is at work in another process, and the old one's next write or commit answers
+ * chunk_superseded (or BUSY). Where bytes behind the offset are durable already, because they came as chunks, what arrives is
+ * compared with them where the storage can read them back.
+ *
+ * @param ups     Borrowed; must outlive the append.
+ * @param id      Borrowed.
+ * @param offset  Where the caller believes the upload to be: fp_upload.offset.
+ * @param opts    NULL for all defaults. Copied.
+ * @param[out] out  Set only on success. The caller owns it and ends it with fp_append_free(), after fp_append_commit() or
+ *                  without, to drop it.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Ready for fp_append_write().
+ * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
+ * @retval FILEPROC_ERR_CONFLICT  Reason offset_mismatch: the upload is elsewhere, fp_upload_get() tells where; nothing has
+ *                                changed. Or upload_completed or upload_cancelled.
+ * @retval FILEPROC_ERR_INVALID   Reason length_exceeded (the length goes beyond the upload's size) or digest_unsupported.
+ * @retval FILEPROC_ERR_QUOTA     Reason size_too_large: an upload of unknown size would become larger than a file may be.
+ * @retval FILEPROC_ERR_BUSY      The cache is away, or another engine does not let go.
+ * @retval FILEPROC_ERR_CORRUPT   The upload has failed: what was stored of it is damaged.
+ * @retval FILEPROC_ERR_IO        The database or the storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_append_begin(fp_uploads *ups, const char *id, uint64_t offset,
+                                       const fp_append_options *opts, fp_append **out,
+                                       fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Append bytes. Without a digest, what was taken becomes durable on the way every fp_uploads_options.append_step bytes, and when ten
+ * seconds have passed, so that a crash takes no more than that; with one, nothing is durable before fp_append_commit().
+ *
+ * @param append  Borrowed.
+ * @param data    Borrowed.
+ * @param size    Bytes.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Taken.
+ * @retval FILEPROC_ERR_INVALID   More bytes than were announced or than the upload has: reason length_exceeded, and none of
+ *                                these bytes was taken. Or, with a digest, more than one gap would be filled.
+ * @retval FILEPROC_ERR_CONFLICT  Other bytes than the durable ones (chunk_conflict), another writer took over (chunk_superseded), or
+ *                                the upload has ended (upload_completed, upload_cancelled).
+ * @retval FILEPROC_ERR_NOTFOUND  It expired meanwhile. Reason upload_expired.
+ * @retval FILEPROC_ERR_QUOTA     Reason storage_full, or size_too_large.
+ * @retval FILEPROC_ERR_BUSY      Another engine has taken the upload over.
+ * @retval FILEPROC_ERR_IO        The storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Storage.
+ * @par Threads   One thread at a time per append.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_append_write(fp_append *append, const void *data, size_t size,
+                                       fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Make durable what was taken, however much that is: an append that broke off is committed like any other. On failure
+ * nothing of it is kept but what had become durable on the way.
+ *
+ * @param append    Borrowed; afterwards only fp_append_free() is allowed.
+ * @param[out] out  Set only on success: the upload with these bytes in it, owned by the caller. May be NULL.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Durable.
+ * @retval FILEPROC_ERR_INVALID   Reason digest_mismatch: nothing of this append is kept.
+ * @retval FILEPROC_ERR_CONFLICT  Reason chunk_superseded, upload_completed or upload_cancelled.
+ * @retval FILEPROC_ERR_NOTFOUND  It expired meanwhile. Reason upload_expired.
+ * @retval FILEPROC_ERR_QUOTA     Reason storage_full.
+ * @retval FILEPROC_ERR_BUSY      Another engine has taken the upload over.
+ * @retval FILEPROC_ERR_IO        The storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Storage.
+ * @par Threads   One thread at a time per append.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_append_commit(fp_append *append, fp_upload **out, fp_error *err)
+    FILEPROC_NODISCARD;
+
+/**
+ * End an append; what was not committed is dropped.
+ *
+ * @param append  Taken; NULL is allowed.
+ * @par Blocking  Storage.
+ * @par Threads   One thread at a time per append.
+ * @since 0.1
+ */
+FILEPROC_API void fp_append_free(fp_append *append);
+
+/**
+ * Declare the size of an upload that was created without one. Declaring the same size again succeeds.
+ *
+ * @param ups   Borrowed.
+ * @param id    Borrowed.
+ * @param size  Bytes of the whole.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            Declared, durably.
+ * @retval FILEPROC_ERR_INVALID   Reason length_invalid: it has another size, or has more bytes already.
+ * @retval FILEPROC_ERR_QUOTA     Reason size_too_large.
+ * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled.
+ * @retval FILEPROC_ERR_BUSY      Another engine works on the upload.
+ * @retval FILEPROC_ERR_CORRUPT   The upload has failed: what was stored of it is damaged.
+ * @retval FILEPROC_ERR_IO        The database or the storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_set_size(fp_uploads *ups, const char *id, uint64_t size,
+                                          fp_error *err) FILEPROC_NODISCARD;
 
 /**
  * Turn a covered upload into a file of the catalog, with its default job and event, in one transaction. Takes the same time

@@ -1,56 +1,36 @@
 /* Owns: one chunk on its way in: written to its place, or compared with what is there; its digest; its commit.
  * Must not know: how an upload begins and ends. docs/internals/uploads.md tells how writers get along. */
-#include <assert.h>
 #include <string.h>
 
 #include "core/options.h"
+#include "upload/upload_bytes.h"
 #include "upload/upload_lease.h"
-#include "upload/upload_private.h"
-
-/* Bytes pass through the digests and into the file in slices that stay in the processor's cache from the first to the
- * last who reads them. */
-#define SLICE (128u * 1024u)
-#define COMPARE_SIZE (64u * 1024u)
-/* Shorter chunks are not worth waking another thread for. */
-#define HASHER_MIN (1024u * 1024u)
 
 struct fp_chunk {
     fp_uploads *ups;
     fpi_session *session; /* held and pinned */
     uint64_t index, offset, length, written;
-    uint64_t epoch;         /* of the lease when it began */
-    fp_part *part;          /* NULL: the chunk is durable, and compared */
-    unsigned char *compare; /* COMPARE_SIZE bytes to read back into; NULL: `recorded` tells */
-    bool ended;             /* committed, or failed for good */
-    bool hashing;           /* `sha256` goes on from where the session's was at the beginning */
-    bool apart;             /* `sha256` is of this chunk alone: the store can't read it back */
-    unsigned char recorded[FPI_DIGEST_MAX]; /* the value that `sha256` must come to */
-    bool digesting;                         /* the caller gave a digest */
-    size_t expected_size;
-    unsigned char expected[FPI_DIGEST_MAX];
-    fpi_digest digest;
+    uint64_t chunk_size;
+    uint64_t skip;  /* so many bytes were durable when it began: they are compared */
+    uint64_t epoch; /* of the lease when it began */
+    fp_part *part;  /* of the rest; NULL when there is none */
+    unsigned char
+        *compare;  /* FPI_COMPARE_SIZE bytes to read back into; NULL where the store can't */
+    bool ended;    /* committed, or failed for good */
+    bool hashing;  /* `sha256` goes on from where the session's was at the beginning */
+    bool apart;    /* `sha256` is of the part alone: the store can't read it back */
+    bool checking; /* `sha256` must come to `recorded` */
+    unsigned char recorded[FPI_DIGEST_MAX];
+    fpi_expectation expected;
     fpi_digest sha256; /* the hasher's until it has finished */
 };
 
 static fp_status set_digest(fp_chunk *c, const fp_chunk_options *opts, fp_error *err)
 {
     fp_chunk_options o = FILEPROC_CHUNK_OPTIONS_INIT;
-    fpi_digest_algorithm algorithm;
     fp_status rc = fpi_options_import(&o, sizeof(o), opts, err);
 
-    if (rc < 0 || !o.digest_algorithm)
-        return rc;
-    rc = fpi_digest_by_name(o.digest_algorithm, &algorithm, err);
-    if (rc < 0)
-        return rc;
-    if (!o.digest || o.digest_size != fpi_digest_size(algorithm))
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "a %s digest has %zu bytes",
-                             o.digest_algorithm, fpi_digest_size(algorithm));
-    memcpy(c->expected, o.digest, o.digest_size);
-    c->expected_size = o.digest_size;
-    c->digesting = true;
-    fpi_digest_init(&c->digest, algorithm);
-    return FILEPROC_OK;
+    return rc < 0 ? rc : fpi_expect(&c->expected, o.digest_algorithm, o.digest, o.digest_size, err);
 }
 
 static fp_status set_place(fp_chunk *c, fp_error *err)
@@ -63,18 +43,14 @@ static fp_status set_place(fp_chunk *c, fp_error *err)
                                 "there is no chunk %llu: the upload has %llu",
                                 (unsigned long long)c->index,
                                 (unsigned long long)facts->total_chunks);
+    c->chunk_size = facts->chunk_size;
     c->offset = c->index * facts->chunk_size;
     c->length = fpi_upload_chunk_length(facts, c->index);
     return FILEPROC_OK;
 }
 
-static bool reads_back(const fp_chunk *c)
-{
-    return !(c->ups->st->flags & FILEPROC_STORAGE_DRIVER_UNREADABLE);
-}
-
 /* The digest that the chunk was stored with, and the state that leads to it: that of the whole up to its begin, or a fresh one.
- * Every chunk of a store that can't read back has one or the other in its note. */
+ * Every chunk of a store that can't read back has one or the other in its note; what came by appending has not. */
 static bool find_recorded(fp_chunk *c)
 {
     const fp_assembly *a = c->session->assembly;
@@ -82,7 +58,7 @@ static bool find_recorded(fp_chunk *c)
     fpi_digest end;
 
     fpi_digest_init(&c->sha256, FPI_DIGEST_SHA256);
-    if (!fpi_assembly_part_from(a, c->offset, &part))
+    if (!fpi_assembly_part_from(a, c->offset, &part) || part.length != c->length)
         return false;
     if (part.note_size == sizeof(c->recorded)) {
         memcpy(c->recorded, part.note, sizeof(c->recorded));
@@ -93,48 +69,79 @@ static bool find_recorded(fp_chunk *c)
     fpi_digest_value(&end, c->recorded);
     if (c->offset == 0)
         return true;
-    return fpi_assembly_part_from(a, c->offset - c->session->facts->chunk_size, &before) &&
-           before.note_size == FPI_SHA256_STATE_SIZE &&
+    return fpi_assembly_part_from(a, c->offset - c->chunk_size, &before) &&
+           before.length == c->chunk_size && before.note_size == FPI_SHA256_STATE_SIZE &&
            fpi_sha256_load(&c->sha256, before.note, NULL) == FILEPROC_OK;
 }
 
+/* Of bytes that can neither be read back nor have a digest of their own nobody can say whether they are the same: they count as
+ * sent again. */
 static fp_status begin_compare(fp_chunk *c, fp_error *err)
 {
-    if (!reads_back(c) && find_recorded(c)) {
-        c->hashing = c->apart = false;
+    if (!fpi_reads_back(c->ups)) {
+        c->checking = c->skip == c->length && find_recorded(c);
         return FILEPROC_OK;
     }
-    c->compare = fpi_alloc(&c->ups->ctx->a, COMPARE_SIZE);
+    c->compare = fpi_alloc(&c->ups->ctx->a, FPI_COMPARE_SIZE);
     return c->compare ? FILEPROC_OK : fpi_no_memory(err);
 }
 
-/* The digest of the whole goes on with a chunk that begins where the hashed bytes end. */
+/* The digest of the whole goes on with a part that begins where the hashed bytes end. */
 static void begin_hashing(fp_chunk *c)
 {
     const fpi_session *s = c->session;
 
-    c->hashing = s->hashed == c->offset;
-    c->apart = !c->hashing && !reads_back(c);
+    c->hashing = s->hashed == c->offset + c->skip;
+    c->apart = !c->hashing && !fpi_reads_back(c->ups);
     if (c->hashing)
         c->sha256 = s->sha256;
     else if (c->apart)
         fpi_digest_init(&c->sha256, FPI_DIGEST_SHA256);
 }
 
-/* With the session's lock not held. A conflict says that the chunk has become durable since it was looked for. */
-static fp_status begin_part(fp_chunk *c, fp_error *err)
+/* With the lock held: what of the chunk is there already. An append may have left off in the middle of it. */
+static fp_status look(fp_chunk *c, fp_error *err)
+{
+    const fpi_ranges *durable = &c->session->durable;
+    uint64_t end = c->offset + c->length, change = c->offset;
+
+    c->skip = 0;
+    c->hashing = c->apart = false;
+    if (fpi_ranges_have(durable, c->offset, c->offset + 1))
+        change = fpi_ranges_change(durable, c->offset);
+    if (change >= end) {
+        c->skip = c->length;
+        return FILEPROC_OK;
+    }
+    c->skip = change - c->offset;
+    if (fpi_ranges_touch(durable, change, end))
+        return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_CHUNK_CONFLICT,
+                                "bytes in the middle of chunk %llu came by appending, which must "
+                                "go on",
+                                (unsigned long long)c->index);
+    begin_hashing(c);
+    return FILEPROC_OK;
+}
+
+/* With the session's lock not held. *again: something has become durable since it was looked for. */
+static fp_status begin_part(fp_chunk *c, bool *again, fp_error *err)
 {
     fpi_session *s = c->session;
     fp_error e = { 0 };
-    fp_status rc = fp_part_begin(s->assembly, c->offset, c->length, &c->part, &e);
+    fp_status rc =
+        fp_part_begin(s->assembly, c->offset + c->skip, c->length - c->skip, &c->part, &e);
 
-    if (rc == FILEPROC_ERR_CONFLICT) {
+    if (rc == FILEPROC_ERR_CONFLICT && !*again) {
+        *again = true;
         pthread_mutex_lock(&s->lock);
         fpi_session_wait(s);
         rc = fpi_session_check_open(c->ups, s, err);
+        if (rc == FILEPROC_OK)
+            rc = fpi_session_catch_up(c->ups, s, err);
         pthread_mutex_unlock(&s->lock);
-        return rc < 0 ? rc : begin_compare(c, err);
+        return rc;
     }
+    *again = false;
     if (rc < 0 && err)
         *err = e;
     return rc;
@@ -143,20 +150,21 @@ static fp_status begin_part(fp_chunk *c, fp_error *err)
 static fp_status begin(fp_chunk *c, fp_error *err)
 {
     fpi_session *s = c->session;
-    fp_status rc = FILEPROC_OK;
-    bool durable = false;
+    bool again = false;
+    fp_status rc;
 
-    pthread_mutex_lock(&s->lock);
-    c->epoch = s->lease.epoch;
-    rc = set_place(c, err);
-    if (rc == FILEPROC_OK)
-        durable = fpi_session_has_chunk(s, c->index);
-    if (rc == FILEPROC_OK && !durable)
-        begin_hashing(c);
-    pthread_mutex_unlock(&s->lock);
-    if (rc < 0)
-        return rc;
-    return durable ? begin_compare(c, err) : begin_part(c, err);
+    do {
+        pthread_mutex_lock(&s->lock);
+        c->epoch = s->lease.epoch;
+        rc = set_place(c, err);
+        if (rc == FILEPROC_OK)
+            rc = look(c, err);
+        pthread_mutex_unlock(&s->lock);
+        if (rc < 0 || c->skip == c->length)
+            break;
+        rc = begin_part(c, &again, err);
+    } while (rc == FILEPROC_OK && again);
+    return rc == FILEPROC_OK && c->skip ? begin_compare(c, err) : rc;
 }
 
 static void chunk_free(fp_chunk *c, bool pinned)
@@ -189,7 +197,7 @@ fp_status fp_chunk_begin(fp_uploads *ups, const char *id, uint64_t index,
     if (rc == FILEPROC_OK)
         rc = fpi_session_open(ups, id, &c->session, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_session_pin(ups, c->session, err);
+        rc = fpi_session_pin(ups, c->session, 0, err);
     pinned = rc == FILEPROC_OK;
     if (rc == FILEPROC_OK)
         rc = begin(c, err);
@@ -213,45 +221,9 @@ uint64_t fp_chunk_length(const fp_chunk *chunk)
 
 /* ---- writing ---- */
 
-static fp_status chunk_conflict(const fp_chunk *c, fp_error *err)
-{
-    return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_CHUNK_CONFLICT,
-                            "chunk %llu was stored before, with other bytes",
-                            (unsigned long long)c->index);
-}
-
-/* The upload may be published meanwhile; then its bytes are the object's. */
-static fp_status read_back(const fp_chunk *c, uint64_t offset, size_t size, size_t *got,
-                           fp_error *err)
-{
-    char key[FPI_UPLOAD_KEY_SIZE];
-    fp_status rc = fp_assembly_read(c->session->assembly, offset, c->compare, size, got, err);
-
-    if (rc != FILEPROC_ERR_NOTFOUND)
-        return rc;
-    fpi_upload_key(c->session->file_id, key);
-    return fp_storage_read(c->ups->st, key, offset, c->compare, size, got, err);
-}
-
-static fp_status compare_slice(const fp_chunk *c, const unsigned char *data, size_t size,
-                               fp_error *err)
-{
-    for (size_t done = 0; done < size;) {
-        size_t n = size - done < COMPARE_SIZE ? size - done : COMPARE_SIZE, got = 0;
-        fp_status rc = read_back(c, c->offset + c->written + done, n, &got, err);
-
-        if (rc < 0)
-            return rc;
-        if (got != n || memcmp(c->compare, data + done, n) != 0)
-            return chunk_conflict(c, err);
-        done += n;
-    }
-    return FILEPROC_OK;
-}
-
 static bool is_summed(const fp_chunk *c)
 {
-    return c->hashing || c->apart || (!c->part && !c->compare);
+    return c->checking || ((c->hashing || c->apart) && c->written >= c->skip);
 }
 
 /* Behind a copy that another thread hashes, or else here. */
@@ -259,7 +231,7 @@ static void hash_slice(fp_chunk *c, const unsigned char *data, size_t size)
 {
     if (!is_summed(c))
         return;
-    if (c->length < HASHER_MIN || !fpi_hasher_add(&c->ups->hasher, &c->sha256, data, size))
+    if (c->length < FPI_HASHER_MIN || !fpi_hasher_add(&c->ups->hasher, &c->sha256, data, size))
         fpi_digest_update(&c->sha256, data, size);
 }
 
@@ -267,16 +239,24 @@ static fp_status take_slice(fp_chunk *c, const unsigned char *data, size_t size,
 {
     fp_status rc = FILEPROC_OK;
 
-    if (c->digesting)
-        fpi_digest_update(&c->digest, data, size);
+    fpi_expectation_add(&c->expected, data, size);
     hash_slice(c, data, size);
-    if (c->part)
+    if (c->written >= c->skip)
         rc = fp_part_write(c->part, data, size, err);
     else if (c->compare)
-        rc = compare_slice(c, data, size, err);
+        rc = fpi_session_compare(c->ups, c->session, c->offset + c->written, data, size, c->compare,
+                                 err);
     if (rc == FILEPROC_OK)
         c->written += size;
     return rc;
+}
+
+/* As long as the bytes that follow have one and the same way. */
+static size_t slice_size(const fp_chunk *c, size_t size)
+{
+    size_t n = size < FPI_SLICE ? size : FPI_SLICE;
+
+    return c->written < c->skip && n > c->skip - c->written ? (size_t)(c->skip - c->written) : n;
 }
 
 static fp_status take(fp_chunk *c, const unsigned char *data, size_t size, fp_error *err)
@@ -288,32 +268,12 @@ static fp_status take(fp_chunk *c, const unsigned char *data, size_t size, fp_er
                                 "chunk %llu has %llu bytes, and more arrived",
                                 (unsigned long long)c->index, (unsigned long long)c->length);
     while (rc == FILEPROC_OK && size) {
-        size_t n = size < SLICE ? size : SLICE;
+        size_t n = slice_size(c, size);
 
         rc = take_slice(c, data, n, err);
         data += n;
         size -= n;
     }
-    return rc;
-}
-
-/* What storage says about a part may have its reason in the upload, which has ended meanwhile. */
-static fp_status explain(const fp_chunk *c, fp_status rc, const fp_error *cause, fp_error *err)
-{
-    fpi_session *s = c->session;
-    fp_status ended = FILEPROC_OK;
-
-    pthread_mutex_lock(&s->lock);
-    if (rc == FILEPROC_ERR_CONFLICT || rc == FILEPROC_ERR_NOTFOUND) {
-        if (cause->cause != FILEPROC_REASON_CHUNK_SUPERSEDED)
-            fpi_session_wait(s);
-        ended = fpi_session_check_open(c->ups, s, err);
-    }
-    pthread_mutex_unlock(&s->lock);
-    if (ended < 0)
-        return ended;
-    if (err)
-        *err = *cause;
     return rc;
 }
 
@@ -339,26 +299,13 @@ fp_status fp_chunk_write(fp_chunk *chunk, const void *data, size_t size, fp_erro
     if (rc == FILEPROC_OK) {
         rc = take(chunk, data, size, &e);
         if (rc < 0)
-            rc = explain(chunk, rc, &e, err);
+            rc = fpi_session_explain(chunk->ups, chunk->session, rc, &e, err);
     }
     chunk->ended = rc < 0;
     return rc;
 }
 
 /* ---- commit ---- */
-
-static fp_status check_digest(const fp_chunk *c, fp_error *err)
-{
-    unsigned char value[FPI_DIGEST_MAX];
-
-    if (!c->digesting)
-        return FILEPROC_OK;
-    fpi_digest_value(&c->digest, value);
-    if (memcmp(value, c->expected, c->expected_size) == 0)
-        return FILEPROC_OK;
-    return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_DIGEST_MISMATCH,
-                            "the digest of chunk %llu is another", (unsigned long long)c->index);
-}
 
 static bool is_recorded(const fp_chunk *c)
 {
@@ -375,9 +322,11 @@ static fp_status check_whole(const fp_chunk *c, fp_error *err)
                                 "chunk %llu has %llu bytes, and only %llu arrived",
                                 (unsigned long long)c->index, (unsigned long long)c->length,
                                 (unsigned long long)c->written);
-    if (!c->part && !c->compare && !is_recorded(c))
-        return chunk_conflict(c, err);
-    return check_digest(c, err);
+    if (c->checking && !is_recorded(c))
+        return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_CHUNK_CONFLICT,
+                                "chunk %llu was stored before, with other bytes",
+                                (unsigned long long)c->index);
+    return fpi_expectation_check(&c->expected, err);
 }
 
 /* The state of the digest of the whole behind this chunk, or the digest of the chunk alone. */
@@ -393,21 +342,10 @@ static size_t make_note(const fp_chunk *c, unsigned char note[FPI_SHA256_STATE_S
 static fp_status commit_part(fp_chunk *c, fp_error *err)
 {
     unsigned char note[FPI_SHA256_STATE_SIZE];
-    fp_error e = { 0 };
-    size_t size;
-    fp_status rc;
 
     if (!c->part)
         return FILEPROC_OK;
-    size = make_note(c, note);
-    rc = fp_part_commit(c->part, size ? note : NULL, size, &e);
-    if (rc == FILEPROC_ERR_IO ||
-        rc == FILEPROC_ERR_QUOTA) { /* of a sync, perhaps: then no other can succeed */
-        pthread_mutex_lock(&c->session->lock);
-        c->session->broken = true;
-        pthread_mutex_unlock(&c->session->lock);
-    }
-    return rc < 0 ? explain(c, rc, &e, err) : FILEPROC_OK;
+    return fpi_session_commit(c->ups, c->session, c->part, note, make_note(c, note), err);
 }
 
 /* The chunk is durable. But when the upload has ended meanwhile its bytes go with it. */
@@ -420,10 +358,12 @@ static fp_status note_commit(fp_chunk *c, fp_upload *record, fp_error *err)
     if (s->state != FPI_UPLOAD_OPEN)
         rc = fpi_session_check_open(c->ups, s, err);
     if (rc == FILEPROC_OK) {
-        fpi_session_note_chunk(s, c->index, c->length, fpi_now_ms(c->ups->ctx));
-        if (c->hashing && s->hashed == c->offset) {
+        if (c->part)
+            fpi_session_note_part(s, c->offset + c->skip, c->length - c->skip,
+                                  fpi_now_ms(c->ups->ctx));
+        if (c->hashing && s->hashed == c->offset + c->skip) {
             s->sha256 = c->sha256;
-            s->hashed += c->length;
+            s->hashed = c->offset + c->length;
         }
         if (record)
             fpi_session_show(s, record);
@@ -445,6 +385,8 @@ static fp_status commit(fp_chunk *c, bool wanted, fp_upload **record, fp_error *
         return rc;
     pthread_mutex_lock(&s->lock);
     rc = fpi_session_check_open(c->ups, s, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_session_reserve(c->ups, s, err);
     if (rc == FILEPROC_OK && wanted)
         rc = fpi_upload_copy(c->ups->ctx, s->facts, record, err);
     pthread_mutex_unlock(&s->lock);

@@ -33,6 +33,9 @@ static fp_status incomplete(const fpi_session *s, fp_error *err)
 {
     uint64_t missing = s->facts->total_chunks - s->chunks;
 
+    if (s->facts->size_unknown)
+        return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_UPLOAD_INCOMPLETE,
+                                "the size of the upload has not been declared");
     return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_UPLOAD_INCOMPLETE,
                             "%llu of %llu chunks are missing", (unsigned long long)missing,
                             (unsigned long long)s->facts->total_chunks);
@@ -77,7 +80,7 @@ static fp_status prepare(completion *c, fp_error *err)
     u->status = fpi_upload_status(FPI_UPLOAD_COMPLETED, 0);
     u->file_id = s->file_id;
     u->storage_url = c->url;
-    u->bytes_received = u->size;
+    u->bytes_received = u->offset = u->size;
     u->chunks_uploaded = u->total_chunks;
     u->updated_at_ms = fpi_now_ms(c->ups->ctx);
     take_digest(c);
@@ -180,7 +183,7 @@ static fp_status enter(fp_uploads *ups, fpi_session *s, bool *completed, fp_erro
     if (claimed)
         rc = fpi_session_settle(ups, s, &e);
     *completed = s->state == FPI_UPLOAD_COMPLETED;
-    if (rc == FILEPROC_OK && s->chunks != s->facts->total_chunks)
+    if (rc == FILEPROC_OK && (s->facts->size_unknown || s->bytes != s->facts->size))
         rc = incomplete(s, &e);
     if (rc == FILEPROC_OK) {
         fpi_session_enter(s);

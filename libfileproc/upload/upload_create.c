@@ -12,6 +12,7 @@
 
 #define OWNER_MAX 255u
 #define METADATA_MAX (16u * 1024u)
+#define NOTE_MAX (16u * 1024u)
 
 static fp_status check_type(const fp_uploads *ups, const char *mime_type,
                             char type[FPI_MEDIA_TYPE_SIZE], fp_error *err)
@@ -61,7 +62,17 @@ static fp_status check_metadata(const char *metadata, fp_error *err)
     return FILEPROC_OK;
 }
 
-static fp_status check_size(const fp_uploads *ups, uint64_t size, fp_error *err)
+static fp_status check_note(const char *note, fp_error *err)
+{
+    size_t characters;
+
+    if (note && (strnlen(note, NOTE_MAX + 1) > NOTE_MAX || !fpi_text_clean(note, &characters)))
+        return fp_error_setf(err, FILEPROC_ERR_INVALID,
+                             "A note must be at most 16 KiB of UTF-8 without control characters");
+    return FILEPROC_OK;
+}
+
+fp_status fpi_upload_check_size(const fp_uploads *ups, uint64_t size, fp_error *err)
 {
     if (size > ups->max_file_size)
         return fp_error_reasonf(err, FILEPROC_ERR_QUOTA, FILEPROC_REASON_SIZE_TOO_LARGE,
@@ -71,7 +82,7 @@ static fp_status check_size(const fp_uploads *ups, uint64_t size, fp_error *err)
 }
 
 /* A file so large that it would have more chunks than storage can keep account of gets larger ones. */
-static uint64_t choose_chunk_size(const fp_uploads *ups, uint64_t size)
+uint64_t fpi_upload_choose_chunk_size(const fp_uploads *ups, uint64_t size)
 {
     uint64_t chunk_size = ups->chunk_size;
 
@@ -103,7 +114,12 @@ static fp_status check_request(const fp_uploads *ups, const fp_upload_request *r
         rc = check_owner(req->owner, err);
     if (rc == FILEPROC_OK)
         rc = check_metadata(req->metadata, err);
-    return rc < 0 ? rc : check_size(ups, req->size, err);
+    if (rc == FILEPROC_OK)
+        rc = check_note(req->note, err);
+    if (rc == FILEPROC_OK &&
+        (req->reserved || req->size_unknown > 1 || (req->size_unknown && req->size)))
+        rc = fp_error_setf(err, FILEPROC_ERR_INVALID, "size or size_unknown has no meaning");
+    return rc < 0 ? rc : fpi_upload_check_size(ups, req->size, err);
 }
 
 static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creation *c,
@@ -118,9 +134,11 @@ static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creat
     u->mime_type = c->type;
     u->owner = req->owner && *req->owner ? req->owner : NULL;
     u->metadata = req->metadata;
+    u->note = req->note;
+    u->size_unknown = req->size_unknown;
     u->status = fpi_upload_status(FPI_UPLOAD_OPEN, 0);
     u->size = req->size;
-    u->chunk_size = choose_chunk_size(ups, req->size);
+    u->chunk_size = fpi_upload_choose_chunk_size(ups, req->size);
     u->total_chunks = fpi_upload_chunks(u->size, u->chunk_size);
     u->created_at_ms = u->updated_at_ms = fpi_now_ms(ups->ctx);
     u->expires_at_ms = u->created_at_ms + ups->session_timeout_ms;

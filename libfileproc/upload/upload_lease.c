@@ -21,26 +21,27 @@ typedef struct note {
 /* Of an upload that has ended only that is told: the row says how. */
 static size_t write_note(const fpi_session *s, note *n)
 {
-    int size = s->state == FPI_UPLOAD_OPEN
-                   ? snprintf(n->text, sizeof(n->text), "open %llu %llu %lld",
-                              (unsigned long long)s->chunks, (unsigned long long)s->bytes,
-                              (long long)s->touched_ms)
-                   : snprintf(n->text, sizeof(n->text), "ended");
+    int size =
+        s->state == FPI_UPLOAD_OPEN
+            ? snprintf(n->text, sizeof(n->text), "open %llu %llu %lld %llu",
+                       (unsigned long long)s->chunks, (unsigned long long)s->bytes,
+                       (long long)s->touched_ms, (unsigned long long)fpi_ranges_prefix(&s->durable))
+            : snprintf(n->text, sizeof(n->text), "ended");
 
     return size > 0 ? (size_t)size : 0;
 }
 
 static bool read_note(const fp_lease_info *info, fpi_lease_progress *p)
 {
-    unsigned long long chunks, bytes;
+    unsigned long long chunks, bytes, offset;
     char text[FILEPROC_LEASE_NOTE_MAX + 1];
     long long touched;
 
     memcpy(text, info->note, info->note_size);
     text[info->note_size] = '\0';
-    if (sscanf(text, "open %llu %llu %lld", &chunks, &bytes, &touched) != 3)
+    if (sscanf(text, "open %llu %llu %lld %llu", &chunks, &bytes, &touched, &offset) != 4)
         return false;
-    *p = (fpi_lease_progress){ chunks, bytes, touched };
+    *p = (fpi_lease_progress){ chunks, bytes, touched, offset };
     return true;
 }
 

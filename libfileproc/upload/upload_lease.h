@@ -37,6 +37,7 @@ typedef enum fpi_lease_view {
 typedef struct fpi_lease_progress {
     uint64_t chunks, bytes;
     int64_t touched_ms;
+    uint64_t offset;
 } fpi_lease_progress;
 
 /** Without the lock. */

@@ -25,6 +25,7 @@ struct fp_uploads {
     char *bucket;
     uint64_t max_file_size;
     uint64_t chunk_size;
+    uint64_t append_step;
     int64_t session_timeout_ms;
     int64_t tombstone_ms;
     void (*on_progress)(void *user_data, const fp_upload *upload);
@@ -47,6 +48,10 @@ struct fp_uploads {
 uint64_t fpi_upload_chunks(uint64_t size, uint64_t chunk_size);
 /** index is below total_chunks. */
 uint64_t fpi_upload_chunk_length(const fp_upload *upload, uint64_t index);
+
+/** QUOTA when no file may be so large. */
+fp_status fpi_upload_check_size(const fp_uploads *ups, uint64_t size, fp_error *err);
+uint64_t fpi_upload_choose_chunk_size(const fp_uploads *ups, uint64_t size);
 
 /** "files/<file_id>" */
 void fpi_upload_key(const char *file_id, char key[FPI_UPLOAD_KEY_SIZE]);

@@ -14,7 +14,7 @@ typedef struct upload_record {
     char texts[];
 } upload_record;
 
-enum { TEXT_COUNT = 9 };
+enum { TEXT_COUNT = 10 };
 
 static void list_texts(fp_upload *u, const char **texts[TEXT_COUNT])
 {
@@ -27,6 +27,7 @@ static void list_texts(fp_upload *u, const char **texts[TEXT_COUNT])
     texts[6] = &u->job_id;
     texts[7] = &u->sha256;
     texts[8] = &u->storage_url;
+    texts[9] = &u->note;
 }
 
 fp_status fpi_upload_copy(const fp_context *ctx, const fp_upload *from, fp_upload **out,
@@ -84,7 +85,8 @@ static fp_status set_identity(json_t *o, const fp_upload *u, fp_error *err)
     if (rc == FILEPROC_OK)
         rc = set_text(o, "filename", u->filename, err);
     if (rc == FILEPROC_OK)
-        rc = set_number(o, "size", u->size, err);
+        rc = u->size_unknown ? fpi_json_set(o, "size", json_null(), err)
+                             : set_number(o, "size", u->size, err);
     if (rc == FILEPROC_OK)
         rc = set_text(o, "mime_type", u->mime_type, err);
     if (rc == FILEPROC_OK)
@@ -128,6 +130,8 @@ static fp_status set_outcome(json_t *o, const fp_upload *u, fp_error *err)
 /* In hundredths: jansson would print 33.33 with all of a double's digits, and printf with the locale's comma. */
 static uint64_t hundredths_done(const fp_upload *u)
 {
+    if (u->size_unknown)
+        return 0;
     if (u->total_chunks == 0)
         return 10000;
     return (u->chunks_uploaded * 10000 + u->total_chunks / 2) / u->total_chunks;

@@ -8,7 +8,7 @@
 
 #define COLUMNS                                                                                    \
     "id, owner, filename, size, mime_type, chunk_size, status, file_id, job_id, metadata, sha256," \
-    " created_at, updated_at, expires_at"
+    " created_at, updated_at, expires_at, note, size_unknown"
 
 static const char *const names[] = { "open", "completed", "failed", "cancelled", "expired" };
 
@@ -18,10 +18,10 @@ void fpi_upload_row_dispose(fpi_upload_row *row)
     *row = (fpi_upload_row){ .upload = NULL };
 }
 
-const char *fpi_upload_status(fpi_upload_state state, uint64_t chunks)
+const char *fpi_upload_status(fpi_upload_state state, uint64_t bytes)
 {
     if (state == FPI_UPLOAD_OPEN)
-        return chunks ? "uploading" : "initiated";
+        return bytes ? "uploading" : "initiated";
     return names[state];
 }
 
@@ -46,12 +46,14 @@ static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
         FILEPROC_V_TEXT(u->mime_type),    FILEPROC_V_INT(u->chunk_size),
         FILEPROC_V_TEXT(call->file_id),   FILEPROC_V_TEXT(u->metadata),
         FILEPROC_V_INT(u->created_at_ms), FILEPROC_V_INT(u->expires_at_ms),
+        FILEPROC_V_TEXT(u->note),         FILEPROC_V_INT(u->size_unknown),
     };
 
     return fp_tx_exec(tx,
                       "INSERT INTO uploads (id, owner, filename, size, mime_type, chunk_size,"
-                      " status, file_id, metadata, created_at, updated_at, expires_at)"
-                      " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10)",
+                      " status, file_id, metadata, created_at, updated_at, expires_at, note,"
+                      " size_unknown)"
+                      " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10, $11, $12)",
                       row, sizeof(row) / sizeof(*row), NULL, err);
 }
 
@@ -79,7 +81,7 @@ static void show_completed(fp_uploads *ups, fp_upload *u, const fpi_upload_row *
     fpi_upload_url(ups, row->file_id, url);
     u->file_id = row->file_id;
     u->storage_url = url;
-    u->bytes_received = u->size;
+    u->bytes_received = u->offset = u->size;
     u->chunks_uploaded = u->total_chunks;
 }
 
@@ -97,7 +99,9 @@ static fp_status take_row(fp_uploads *ups, fp_rows *rows, fpi_upload_row *out, f
                     .sha256 = fp_rows_text(rows, 10),
                     .created_at_ms = fp_rows_int64(rows, 11),
                     .updated_at_ms = fp_rows_int64(rows, 12),
-                    .expires_at_ms = fp_rows_int64(rows, 13) };
+                    .expires_at_ms = fp_rows_int64(rows, 13),
+                    .note = fp_rows_text(rows, 14),
+                    .size_unknown = fp_rows_int64(rows, 15) != 0 };
     char url[FPI_UPLOAD_URL_SIZE];
     fp_status rc = fpi_upload_state_read(fp_rows_text(rows, 6), &out->state, err);
 
@@ -162,6 +166,32 @@ fp_status fpi_upload_row_complete(fp_tx *tx, const fp_upload *upload, uint64_t *
         "UPDATE uploads SET status = 'completed', job_id = $2, sha256 = $3, updated_at = $4"
         " WHERE id = $1 AND status = 'open'",
         params, 4, changed, err);
+}
+
+typedef struct size_call {
+    const fp_upload *upload;
+    uint64_t *changed;
+} size_call;
+
+static fp_status size_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    const size_call *call = user_data;
+    const fp_upload *u = call->upload;
+    const fp_value params[] = { FILEPROC_V_TEXT(u->id), FILEPROC_V_INT(u->size),
+                                FILEPROC_V_INT(u->chunk_size), FILEPROC_V_INT(u->updated_at_ms) };
+
+    return fp_tx_exec(tx,
+                      "UPDATE uploads SET size = $2, chunk_size = $3, size_unknown = 0,"
+                      " updated_at = $4 WHERE id = $1 AND status = 'open' AND size_unknown = 1",
+                      params, 4, call->changed, err);
+}
+
+fp_status fpi_upload_row_set_size(fp_uploads *ups, const fp_upload *upload, uint64_t *changed,
+                                  fp_error *err)
+{
+    size_call call = { upload, changed };
+
+    return fp_database_transact(ups->db, 0, size_body, &call, err);
 }
 
 fp_status fpi_upload_row_end(fp_tx *tx, const char *id, fpi_upload_state state, int64_t now_ms,

@@ -27,7 +27,7 @@ void fpi_upload_row_dispose(fpi_upload_row *row);
 FPI_DEFINE_DISPOSE(fpi_upload_row, fpi_upload_row_dispose)
 
 /** The status that callers see, a literal. */
-const char *fpi_upload_status(fpi_upload_state state, uint64_t chunks);
+const char *fpi_upload_status(fpi_upload_state state, uint64_t bytes);
 
 /** The state of a row's status; CORRUPT when it is none. */
 fp_status fpi_upload_state_read(const char *name, fpi_upload_state *state, fp_error *err);
@@ -45,6 +45,10 @@ fp_status fpi_upload_row_read(fp_uploads *ups, const char *id, fpi_upload_row *o
 
 /** Inside a transaction: an open session becomes a completed one; *changed is 0 when it was not open. */
 fp_status fpi_upload_row_complete(fp_tx *tx, const fp_upload *upload, uint64_t *changed,
+                                  fp_error *err);
+
+/** An open session without a size gets it; *changed is 0 when it was not open, or had one. */
+fp_status fpi_upload_row_set_size(fp_uploads *ups, const fp_upload *upload, uint64_t *changed,
                                   fp_error *err);
 
 /** Inside a transaction: an open session ends in another way. */

@@ -41,39 +41,47 @@ void fpi_session_leave(fp_uploads *ups, fpi_session *s)
     pthread_cond_broadcast(&s->calmer);
 }
 
-/* ---- the durable chunks ---- */
+/* ---- what is durable ---- */
 
 /* What the part record says, read before anybody sees it. */
 typedef struct progress {
     const fp_context *ctx;
-    unsigned char *durable;
-    uint64_t chunks, bytes, hashed;
+    fpi_ranges durable;
+    uint64_t bytes, hashed;
     int64_t touched_ms;
     fpi_digest sha256;
 } progress;
 
 static void progress_dispose(progress *p)
 {
-    fpi_free(&p->ctx->a, fpi_steal(&p->durable));
+    fpi_ranges_dispose(&p->durable, &p->ctx->a);
 }
 FPI_DEFINE_DISPOSE(progress, progress_dispose)
 
-static fp_status progress_init(progress *p, const fp_context *ctx, uint64_t chunks, fp_error *err)
+static void progress_init(progress *p, const fp_context *ctx)
 {
     *p = (progress){ .ctx = ctx };
     fpi_digest_init(&p->sha256, FPI_DIGEST_SHA256);
-    p->durable = fpi_calloc(&ctx->a, (size_t)(chunks / 8 + 1), 1);
-    return p->durable ? FILEPROC_OK : fpi_no_memory(err);
 }
 
-static bool has_bit(const unsigned char *bits, uint64_t index)
+/* How many chunks lie wholly in a range. The last one may be short; of an upload without a size nobody knows yet. */
+static uint64_t chunks_in(const fp_upload *facts, uint64_t begin, uint64_t end)
 {
-    return bits[index / 8] & (1u << (index % 8));
+    uint64_t first = fpi_upload_chunks(begin, facts->chunk_size);
+    uint64_t behind = end / facts->chunk_size;
+
+    if (!facts->size_unknown && end >= facts->size)
+        behind = facts->total_chunks;
+    return behind > first ? behind - first : 0;
 }
 
-static void set_bit(unsigned char *bits, uint64_t index)
+uint64_t fpi_session_count_chunks(const fpi_session *s)
 {
-    bits[index / 8] = (unsigned char)(bits[index / 8] | (1u << (index % 8)));
+    uint64_t chunks = 0;
+
+    for (size_t i = 0; i < s->durable.count; i++)
+        chunks += chunks_in(s->facts, s->durable.at[i].begin, s->durable.at[i].end);
+    return chunks;
 }
 
 /* A note is the state of the digest behind its part; the one that is farthest on counts. */
@@ -92,13 +100,15 @@ static void take_note(progress *p, const fp_part_info *part)
 static fp_status take_part(progress *p, const fp_upload *facts, const fp_part_info *part,
                            fp_error *err)
 {
-    uint64_t index = part->offset / facts->chunk_size;
+    uint64_t end = part->offset + part->length;
+    fp_status rc;
 
-    if (part->offset % facts->chunk_size || index >= facts->total_chunks ||
-        part->length != fpi_upload_chunk_length(facts, index))
-        return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "a part is no chunk of its upload");
-    set_bit(p->durable, index);
-    p->chunks++;
+    if (!facts->size_unknown && end > facts->size)
+        return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "a part reaches beyond its upload");
+    rc = fpi_ranges_reserve(&p->durable, &p->ctx->a, 1, err);
+    if (rc < 0)
+        return rc;
+    (void)fpi_ranges_add(&p->durable, part->offset, end);
     p->bytes += part->length;
     if (part->committed_ms > p->touched_ms)
         p->touched_ms = part->committed_ms;
@@ -122,14 +132,14 @@ static fp_status read_parts(progress *p, const fp_assembly *a, const fp_upload *
     return rc;
 }
 
-/* A chunk that is the whole file has no note when its process died: storage keeps no record of it. */
+/* A part that is the whole file has no note when its process died: storage keeps no record of it. */
 static fp_status hash_sole_part(progress *p, fp_assembly *a, const fp_upload *facts, fp_error *err)
 {
     unsigned char *bytes;
     size_t got = 1;
     fp_status rc = FILEPROC_OK;
 
-    if (facts->total_chunks != 1 || p->chunks != 1 || p->hashed)
+    if (fp_assembly_part_count(a) != 1 || p->bytes != facts->size || p->hashed)
         return FILEPROC_OK;
     bytes = fpi_alloc(&p->ctx->a, READ_SIZE);
     if (!bytes)
@@ -145,14 +155,14 @@ static fp_status hash_sole_part(progress *p, fp_assembly *a, const fp_upload *fa
     return rc;
 }
 
-/* With the lock held. The old bits go to p. */
+/* With the lock held. The old ranges go to p. */
 static void adopt(fpi_session *s, progress *p)
 {
-    unsigned char *old = s->durable;
+    fpi_ranges old = s->durable;
 
     s->durable = p->durable;
     p->durable = old;
-    s->chunks = p->chunks;
+    s->chunks = fpi_session_count_chunks(s);
     s->bytes = p->bytes;
     s->touched_ms = p->touched_ms;
     s->sha256 = p->sha256;
@@ -165,10 +175,9 @@ static fp_status open_assembly(fp_uploads *ups, fpi_session *s, fp_error *err)
     FPI_CLEANUP(fp_assembly) a = NULL;
     FPI_DISPOSE(progress) p = { .ctx = ups->ctx };
     char key[FPI_UPLOAD_KEY_SIZE];
-    fp_status rc = progress_init(&p, ups->ctx, s->facts->total_chunks, err);
+    fp_status rc;
 
-    if (rc < 0)
-        return rc;
+    progress_init(&p, ups->ctx);
     fpi_upload_key(s->file_id, key);
     fp_assembly_close(fpi_steal(&s->assembly)); /* no second handle */
     rc = fp_assembly_open(ups->st, s->id, FILEPROC_ASSEMBLY_CREATE, &a, err);
@@ -293,9 +302,8 @@ fp_status fpi_session_new(fp_uploads *ups, const fp_upload *facts, const char *f
 
     if (!s)
         return fpi_no_memory(err);
-    rc = progress_init(&p, ups->ctx, facts->total_chunks, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_upload_copy(ups->ctx, facts, &s->facts, err);
+    progress_init(&p, ups->ctx);
+    rc = fpi_upload_copy(ups->ctx, facts, &s->facts, err);
     if (rc < 0) {
         fpi_session_drop(ups, s);
         return rc;
@@ -361,12 +369,12 @@ fp_status fpi_session_settle(fp_uploads *ups, fpi_session *s, fp_error *err)
     }
 }
 
-fp_status fpi_session_pin(fp_uploads *ups, fpi_session *s, fp_error *err)
+fp_status fpi_session_pin(fp_uploads *ups, fpi_session *s, uint32_t lease_flags, fp_error *err)
 {
     fp_status rc;
 
     pthread_mutex_lock(&s->lock);
-    rc = fpi_lease_enter(ups, s, 0, err);
+    rc = fpi_lease_enter(ups, s, lease_flags, err);
     if (rc == FILEPROC_OK) {
         rc = fpi_session_settle(ups, s, err);
         if (rc == FILEPROC_OK) {
@@ -460,17 +468,21 @@ fp_status fpi_session_close(fp_uploads *ups, fpi_session *s, fpi_upload_state st
 
 /* ---- what it shows ---- */
 
-bool fpi_session_has_chunk(const fpi_session *s, uint64_t index)
+fp_status fpi_session_reserve(const fp_uploads *ups, fpi_session *s, fp_error *err)
 {
-    return has_bit(s->durable, index);
+    return fpi_ranges_reserve(&s->durable, &ups->ctx->a, s->pins, err);
 }
 
-void fpi_session_note_chunk(fpi_session *s, uint64_t index, uint64_t length, int64_t now_ms)
+void fpi_session_note_part(fpi_session *s, uint64_t offset, uint64_t length, int64_t now_ms)
 {
-    if (has_bit(s->durable, index))
+    uint64_t end = offset + length;
+    fpi_range grown;
+
+    if (fpi_ranges_touch(&s->durable, offset, end))
         return;
-    set_bit(s->durable, index);
-    s->chunks++;
+    grown = fpi_ranges_add(&s->durable, offset, end);
+    s->chunks += chunks_in(s->facts, grown.begin, grown.end) -
+                 chunks_in(s->facts, grown.begin, offset) - chunks_in(s->facts, end, grown.end);
     s->bytes += length;
     if (now_ms > s->touched_ms)
         s->touched_ms = now_ms;
@@ -480,9 +492,10 @@ void fpi_session_show(const fpi_session *s, fp_upload *upload)
 {
     if (s->state == FPI_UPLOAD_COMPLETED) /* the facts say all */
         return;
-    upload->status = fpi_upload_status(s->state, s->chunks);
+    upload->status = fpi_upload_status(s->state, s->bytes);
     upload->chunks_uploaded = s->chunks;
     upload->bytes_received = s->bytes;
+    upload->offset = fpi_ranges_prefix(&s->durable);
     if (s->touched_ms > upload->updated_at_ms)
         upload->updated_at_ms = s->touched_ms;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "core/digest.h"
+#include "upload/ranges.h"
 #include "upload/upload_row.h"
 
 typedef struct fpi_session {
@@ -26,19 +27,21 @@ typedef struct fpi_session {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t calmer;
     bool busy;
-    bool loaded; /* what stands below is known */
-    bool broken; /* a commit has failed on the disk: the assembly must be opened anew */
-    bool staged; /* to be discarded when the upload has ended */
-    size_t pins; /* chunks that use the assembly */
+    bool loaded;   /* what stands below is known */
+    bool broken;   /* a commit has failed on the disk: the assembly must be opened anew */
+    bool staged;   /* to be discarded when the upload has ended */
+    size_t pins;   /* chunks and appends that use the assembly */
+    uint64_t turn; /* of the last append that began; an earlier one has lost its place */
     fp_assembly *assembly;
 
     fpi_upload_state state;
     char file_id[FPI_UUID_SIZE];
-    fp_upload *facts;       /* what does not change while the upload is open */
-    unsigned char *durable; /* a bit per chunk */
-    uint64_t chunks;        /* durable ones */
+    fp_upload *
+        facts; /* what does not change while the upload is open, but for a size that is declared late */
+    fpi_ranges durable; /* has room for one more by each pin that is just committing */
+    uint64_t chunks;    /* those of which all bytes are durable */
     uint64_t bytes;
-    int64_t touched_ms; /* last commit of a chunk */
+    int64_t touched_ms; /* last commit of a part */
 
     /* Of the lease (upload_lease.c); not used without a cache. */
     struct {
@@ -98,8 +101,9 @@ fp_status fpi_session_settle(fp_uploads *ups, fpi_session *s, fp_error *err);
 /** With the lock held: why no chunk may come any more. */
 fp_status fpi_session_check_open(const fp_uploads *ups, const fpi_session *s, fp_error *err);
 
-/** Keeps lease and assembly until fpi_session_unpin(). As fpi_session_settle(), which it calls. */
-fp_status fpi_session_pin(fp_uploads *ups, fpi_session *s, fp_error *err);
+/** Keeps lease and assembly until fpi_session_unpin(). As fpi_session_settle(), which it calls. lease_flags are those of
+ *  fpi_lease_enter(). */
+fp_status fpi_session_pin(fp_uploads *ups, fpi_session *s, uint32_t lease_flags, fp_error *err);
 void fpi_session_unpin(fp_uploads *ups, fpi_session *s);
 
 /** With the lock held: waits until nobody is busy. */
@@ -121,11 +125,15 @@ fp_status fpi_session_close(fp_uploads *ups, fpi_session *s, fpi_upload_state st
 fp_status fpi_session_discard(fp_uploads *ups, fpi_session *s, fp_error *err);
 
 /** With the lock held. */
-bool fpi_session_has_chunk(const fpi_session *s, uint64_t index);
-void fpi_session_note_chunk(fpi_session *s, uint64_t index, uint64_t length, int64_t now_ms);
+void fpi_session_note_part(fpi_session *s, uint64_t offset, uint64_t length, int64_t now_ms);
+/** With the lock held: makes room for what those who have it pinned may commit. */
+fp_status fpi_session_reserve(const fp_uploads *ups, fpi_session *s, fp_error *err);
 
 /** With the lock held: reads row and record anew, unless somebody is at work on the upload here. For who only looks. */
 fp_status fpi_session_reread(fp_uploads *ups, fpi_session *s, fp_error *err);
+
+/** With the lock held: counts anew, as after a size was declared. */
+uint64_t fpi_session_count_chunks(const fpi_session *s);
 
 /** With the lock held: brings a copy of the facts up to date. */
 void fpi_session_show(const fpi_session *s, fp_upload *upload);

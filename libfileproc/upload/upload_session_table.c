@@ -35,7 +35,7 @@ void fpi_session_drop(fp_uploads *ups, fpi_session *s)
         return;
     fp_assembly_close(s->assembly);
     fp_upload_free(s->facts);
-    fpi_free(&ups->ctx->a, s->durable);
+    fpi_ranges_dispose(&s->durable, &ups->ctx->a);
     pthread_cond_destroy(&s->calmer);
     pthread_mutex_destroy(&s->lock);
     fpi_free(&ups->ctx->a, s);

@@ -20,6 +20,7 @@
 #define DEFAULT_LEASE_MS 10000u
 #define LEASE_MAX_MS 3600000u
 #define CHUNK_SIZE_MAX ((uint64_t)1 << 30)
+#define DEFAULT_APPEND_STEP ((uint64_t)32 << 20)
 
 uint64_t fpi_upload_chunks(uint64_t size, uint64_t chunk_size)
 {
@@ -68,6 +69,8 @@ static fp_status complete_options(fp_uploads_options *o, fp_error *err)
         o->tombstone_ms = DEFAULT_TOMBSTONE_MS;
     if (!o->lease_ms)
         o->lease_ms = DEFAULT_LEASE_MS;
+    if (!o->append_step)
+        o->append_step = DEFAULT_APPEND_STEP;
     return FILEPROC_OK;
 }
 
@@ -78,8 +81,9 @@ static fp_status check_options(const fp_uploads_options *o, fp_error *err)
                              FPI_UPLOAD_BUCKET_MAX);
     if (o->chunk_size > CHUNK_SIZE_MAX)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "chunk_size is over 1 GiB");
-    if (o->max_file_size > FPI_OBJECT_SIZE_MAX)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "max_file_size is too large");
+    if (o->max_file_size > FPI_OBJECT_SIZE_MAX || o->append_step > FPI_OBJECT_SIZE_MAX)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID,
+                             "max_file_size or append_step is too large");
     if (o->session_timeout_ms < 0 || o->session_timeout_ms > FPI_UPLOAD_TIME_MAX ||
         o->tombstone_ms < 0 || o->tombstone_ms > FPI_UPLOAD_TIME_MAX || o->lease_ms > LEASE_MAX_MS)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "a time is out of range");
@@ -119,6 +123,7 @@ static fp_status fill(fp_uploads *ups, const fp_uploads_options *o, fp_error *er
     ups->cache = o->cache;
     ups->lease_ms = o->lease_ms;
     ups->max_file_size = o->max_file_size;
+    ups->append_step = o->append_step;
     ups->chunk_size = o->chunk_size;
     ups->session_timeout_ms = o->session_timeout_ms;
     ups->tombstone_ms = o->tombstone_ms;
@@ -203,20 +208,22 @@ static fp_status bring_up_to_date(fp_uploads *ups, fpi_session *s, bool *told,
     fpi_lease_view view = fpi_lease_look(ups, s, progress);
     fp_status rc = FILEPROC_OK;
 
-    *told = view == FPI_VIEW_OTHERS;
-    if (view == FPI_VIEW_UNKNOWN) {
-        pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->lock);
+    if (view == FPI_VIEW_OTHERS && s->facts->size_unknown)
+        view = FPI_VIEW_UNKNOWN; /* it may have been declared there */
+    if (view == FPI_VIEW_UNKNOWN)
         rc = fpi_session_reread(ups, s, err);
-        pthread_mutex_unlock(&s->lock);
-    }
+    pthread_mutex_unlock(&s->lock);
+    *told = view == FPI_VIEW_OTHERS;
     return rc;
 }
 
 static void show_progress(fp_upload *upload, const fpi_lease_progress *progress)
 {
-    upload->status = fpi_upload_status(FPI_UPLOAD_OPEN, progress->chunks);
+    upload->status = fpi_upload_status(FPI_UPLOAD_OPEN, progress->bytes);
     upload->chunks_uploaded = progress->chunks;
     upload->bytes_received = progress->bytes;
+    upload->offset = progress->offset;
     if (progress->touched_ms > upload->updated_at_ms)
         upload->updated_at_ms = progress->touched_ms;
 }

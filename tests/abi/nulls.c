@@ -30,6 +30,7 @@ typedef struct world {
     fp_assembly *assembly;
     fp_part *part;
     fp_chunk *chunk;
+    fp_append *append;
     fp_upload *upload;
     const fp_file *file;
     const fp_job *job;
@@ -163,6 +164,9 @@ static void *resize(const void *good, size_t size, size_t struct_size)
 #define GOOD_fp_upload_out OUT(fp_upload)
 #define GOOD_fp_upload_request                                                                     \
     (&(fp_upload_request){ sizeof(fp_upload_request), .filename = "a", .mime_type = "text/plain" })
+#define GOOD_fp_append w->append
+#define GOOD_fp_append_out OUT(fp_append)
+#define GOOD_fp_append_options (&(fp_append_options)FILEPROC_APPEND_OPTIONS_INIT)
 #define GOOD_fp_chunk w->chunk
 #define GOOD_fp_chunk_out OUT(fp_chunk)
 #define GOOD_fp_chunk_options (&(fp_chunk_options)FILEPROC_CHUNK_OPTIONS_INIT)
@@ -292,11 +296,13 @@ static void open_chunk(world *w)
     r.mime_type = "image/png";
     MUST(fp_upload_create(w->ups, &r, &w->upload, w->err));
     MUST(fp_chunk_begin(w->ups, w->upload->id, 0, NULL, &w->chunk, w->err));
+    MUST(fp_append_begin(w->ups, w->upload->id, 0, NULL, &w->append, w->err));
 }
 
 static void close_world(world *w)
 {
     fp_chunk_free(w->chunk);
+    fp_append_free(w->append);
     fp_upload_free(w->upload);
     fp_part_free(w->part);
     fp_assembly_close(w->assembly);

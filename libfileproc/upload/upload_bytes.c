@@ -1,0 +1,132 @@
+/* Owns: what chunks and appends have in common on the way of their bytes into storage.
+ * Must not know: which bytes belong together. */
+#include "upload/upload_bytes.h"
+
+#include <string.h>
+
+fp_status fpi_expect(fpi_expectation *e, const char *algorithm, const void *digest, size_t size,
+                     fp_error *err)
+{
+    fpi_digest_algorithm number;
+    fp_status rc;
+
+    if (!algorithm)
+        return FILEPROC_OK;
+    rc = fpi_digest_by_name(algorithm, &number, err);
+    if (rc < 0)
+        return rc;
+    if (!digest || size != fpi_digest_size(number))
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "a %s digest has %zu bytes", algorithm,
+                             fpi_digest_size(number));
+    memcpy(e->value, digest, size);
+    e->size = size;
+    e->wanted = true;
+    fpi_digest_init(&e->digest, number);
+    return FILEPROC_OK;
+}
+
+void fpi_expectation_add(fpi_expectation *e, const void *data, size_t size)
+{
+    if (e->wanted)
+        fpi_digest_update(&e->digest, data, size);
+}
+
+fp_status fpi_expectation_check(const fpi_expectation *e, fp_error *err)
+{
+    unsigned char value[FPI_DIGEST_MAX];
+
+    if (!e->wanted)
+        return FILEPROC_OK;
+    fpi_digest_value(&e->digest, value);
+    if (memcmp(value, e->value, e->size) == 0)
+        return FILEPROC_OK;
+    return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_DIGEST_MISMATCH,
+                            "the digest of the bytes is another");
+}
+
+bool fpi_reads_back(const fp_uploads *ups)
+{
+    return !(ups->st->flags & FILEPROC_STORAGE_DRIVER_UNREADABLE);
+}
+
+/* The upload may be published meanwhile; then its bytes are the object's. */
+static fp_status read_back(fp_uploads *ups, const fpi_session *s, uint64_t offset, void *buffer,
+                           size_t size, size_t *got, fp_error *err)
+{
+    char key[FPI_UPLOAD_KEY_SIZE];
+    fp_status rc = fp_assembly_read(s->assembly, offset, buffer, size, got, err);
+
+    if (rc != FILEPROC_ERR_NOTFOUND)
+        return rc;
+    fpi_upload_key(s->file_id, key);
+    return fp_storage_read(ups->st, key, offset, buffer, size, got, err);
+}
+
+fp_status fpi_session_compare(fp_uploads *ups, const fpi_session *s, uint64_t offset,
+                              const unsigned char *data, size_t size, unsigned char *buffer,
+                              fp_error *err)
+{
+    for (size_t done = 0; done < size;) {
+        size_t n = size - done < FPI_COMPARE_SIZE ? size - done : FPI_COMPARE_SIZE, got = 0;
+        fp_status rc = read_back(ups, s, offset + done, buffer, n, &got, err);
+
+        if (rc < 0)
+            return rc;
+        if (got != n || memcmp(buffer, data + done, n) != 0)
+            return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_CHUNK_CONFLICT,
+                                    "these bytes were stored before, and are others");
+        done += n;
+    }
+    return FILEPROC_OK;
+}
+
+fp_status fpi_session_explain(fp_uploads *ups, fpi_session *s, fp_status rc, const fp_error *cause,
+                              fp_error *err)
+{
+    fp_status ended = FILEPROC_OK;
+
+    pthread_mutex_lock(&s->lock);
+    if (rc == FILEPROC_ERR_CONFLICT || rc == FILEPROC_ERR_NOTFOUND) {
+        if (cause->cause != FILEPROC_REASON_CHUNK_SUPERSEDED)
+            fpi_session_wait(s);
+        ended = fpi_session_check_open(ups, s, err);
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (ended < 0)
+        return ended;
+    if (err)
+        *err = *cause;
+    return rc;
+}
+
+fp_status fpi_session_commit(fp_uploads *ups, fpi_session *s, fp_part *part, const void *note,
+                             size_t note_size, fp_error *err)
+{
+    fp_error e = { 0 };
+    fp_status rc = fp_part_commit(part, note_size ? note : NULL, note_size, &e);
+
+    if (rc == FILEPROC_ERR_IO ||
+        rc == FILEPROC_ERR_QUOTA) { /* of a sync, perhaps: then no other can succeed */
+        pthread_mutex_lock(&s->lock);
+        s->broken = true;
+        pthread_mutex_unlock(&s->lock);
+    }
+    return rc < 0 ? fpi_session_explain(ups, s, rc, &e, err) : FILEPROC_OK;
+}
+
+fp_status fpi_session_catch_up(const fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    size_t count = fp_assembly_part_count(s->assembly);
+    fp_status rc = FILEPROC_OK;
+
+    for (size_t i = 0; rc == FILEPROC_OK && i < count; i++) {
+        fp_part_info part = FILEPROC_PART_INFO_INIT;
+
+        rc = fp_assembly_part_at(s->assembly, i, &part, err);
+        if (rc == FILEPROC_OK)
+            rc = fpi_ranges_reserve(&s->durable, &ups->ctx->a, s->pins + 1, err);
+        if (rc == FILEPROC_OK)
+            fpi_session_note_part(s, part.offset, part.length, part.committed_ms);
+    }
+    return rc;
+}
