@@ -53,8 +53,11 @@ static fpd_body_result read_counted(fpd_request *rq, void *buf, size_t capacity,
     size_t want = left < capacity ? (size_t)left : capacity;
     int n = rq->wire.read(rq->wire.self, buf, want);
 
-    if (n < 0 || (size_t)n < want)
+    if (n < 0 || (size_t)n < want) {
+        *got = n > 0 ? (size_t)n : 0;
+        rq->body_read += *got;
         return end_with(rq, FPD_BODY_CUT);
+    }
     rq->body_read += want;
     rq->body_ended = rq->body_read == rq->body_length;
     *got = want;

@@ -22,7 +22,8 @@ typedef enum fpd_body_result {
     FPD_BODY_TOO_LARGE /* a chunked body went over the limit */
 } fpd_body_result;
 
-/** Fills buf as far as the body goes. After anything but FPD_BODY_OK there is nothing more to read. */
+/** Fills buf as far as the body goes. After anything but FPD_BODY_OK there is nothing more to read; with FPD_BODY_CUT *got bytes
+ *  came before. */
 fpd_body_result fpd_body_read(fpd_request *rq, void *buf, size_t capacity, size_t *got);
 
 /** Answers for FPD_BODY_CUT and FPD_BODY_TOO_LARGE. */

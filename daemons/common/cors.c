@@ -31,7 +31,9 @@ void fpd_cors_options(fpd_request *rq, const char *methods)
         fpd_reply_header(rq, "Access-Control-Allow-Methods", "%s", methods);
         fpd_reply_header(
             rq, "Access-Control-Allow-Headers",
-            "Content-Digest, Content-Type, If-None-Match, If-Range, Range, X-Request-Id");
+            "Authorization, Content-Digest, Content-Type, If-None-Match, If-Range, Range, "
+            "Tus-Resumable, Upload-Checksum, Upload-Defer-Length, Upload-Length, Upload-Metadata, "
+            "Upload-Offset, X-HTTP-Method-Override, X-Request-Id, X-Requested-With");
         fpd_reply_header(rq, "Access-Control-Max-Age", "600");
     }
     fpd_reply_empty(rq, 204);

@@ -33,6 +33,7 @@ static const struct {
     { 426, "Upgrade Required" },
     { 429, "Too Many Requests" },
     { 431, "Request Header Fields Too Large" },
+    { 460, "Checksum Mismatch" }, /* of tus */
     { 501, "Not Implemented" },
     { 502, "Bad Gateway" },
     { 503, "Service Unavailable" },

@@ -63,7 +63,9 @@ static void write_head(fpd_request *rq, fpd_text *out, int status, const char *t
             out,
             "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n"
             "Access-Control-Expose-Headers: Content-Disposition, Content-Range, ETag, Location, "
-            "Retry-After, X-Request-Id\r\n",
+            "Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, "
+            "Tus-Version, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, "
+            "Upload-Offset, X-Request-Id\r\n",
             rq->origin);
     if (rq->headers.size)
         fpd_text_append(out, rq->headers.data, rq->headers.size);

@@ -8,6 +8,7 @@
 #include "json_body.h"
 #include "problem.h"
 #include "reply.h"
+#include "tus.h"
 
 void fpd_upload_problem(fpd_request *rq, fpd_app *app, const fp_error *err)
 {
@@ -165,5 +166,6 @@ static const fpd_route routes[] = {
 
 bool fpd_upload_routes_add(fpd_router *router, fpd_app *app)
 {
-    return fpd_router_add(router, routes, sizeof(routes) / sizeof(*routes), app);
+    return fpd_router_add(router, routes, sizeof(routes) / sizeof(*routes), app) &&
+           fpd_tus_routes_add(router, app);
 }

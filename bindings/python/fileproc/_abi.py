@@ -50,12 +50,13 @@ class UploadsOptions(Sized):
                 ("jobs", c_void_p), ("allowed_types", c_char_p), ("bucket", c_char_p), ("max_file_size", c_uint64),
                 ("chunk_size", c_uint64), ("min_free_bytes", c_uint64), ("session_timeout_ms", c_int64),
                 ("tombstone_ms", c_int64), ("on_progress", c_void_p), ("user_data", c_void_p), ("cache", c_void_p),
-                ("lease_ms", c_uint32), ("reserved", c_uint32)]
+                ("lease_ms", c_uint32), ("reserved", c_uint32), ("append_step", c_uint64)]
 
 
 class UploadRequest(Sized):
     _fields_ = [("struct_size", c_size_t), ("filename", c_char_p), ("mime_type", c_char_p), ("owner", c_char_p),
-                ("metadata", c_char_p), ("size", c_uint64)]
+                ("metadata", c_char_p), ("size", c_uint64), ("note", c_char_p), ("size_unknown", c_uint32),
+                ("reserved", c_uint32)]
 
 
 class FileQuery(Sized):
@@ -69,7 +70,8 @@ class Upload(Structure):
                 ("job_id", c_char_p), ("sha256", c_char_p), ("storage_url", c_char_p), ("size", c_uint64),
                 ("bytes_received", c_uint64), ("chunk_size", c_uint64), ("chunks_uploaded", c_uint64),
                 ("total_chunks", c_uint64), ("created_at_ms", c_int64), ("updated_at_ms", c_int64),
-                ("expires_at_ms", c_int64)]
+                ("expires_at_ms", c_int64), ("note", c_char_p), ("offset", c_uint64), ("size_unknown", c_uint32),
+                ("reserved", c_uint32)]
 
 
 class File(Structure):
