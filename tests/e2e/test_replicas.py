@@ -18,9 +18,11 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 
 import s3_bucket  # noqa: E402
+import tus  # noqa: E402
 from api import (ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk,  # noqa: E402
                  try_complete, wait_until)
 from daemon_process import Daemon  # noqa: E402
+from raw_http import Connection, request  # noqa: E402
 from redis_server import RedisServer, installed  # noqa: E402
 from watcher import Watcher  # noqa: E402
 
@@ -103,6 +105,29 @@ def test_an_upload_alternates_between_two_daemons(pair):
     for daemon in pair:
         check_file(daemon, done, data)
         assert status(daemon, session["upload_id"])["status"] == "completed"
+
+
+def test_an_upload_over_tus_changes_the_daemon_in_the_middle_of_a_patch(pair):
+    """The newcomer at the other daemon takes over at once; who was at work is refused."""
+    data = some_bytes(20 * CHUNK).hex().encode()
+    path = tus.create(pair[0])
+    at = tus.append(pair[0], path, 0, data[:CHUNK + 100])
+    assert tus.offset(pair[1], path) == at
+    with Connection(pair[0]) as stuck:
+        stuck.send(request("PATCH", path, "Tus-Resumable: 1.0.0", f"Content-Type: {tus.TYPE}", f"Upload-Offset: {at}",
+                           f"Content-Length: {4 * CHUNK}") + b"x" * CHUNK)
+        time.sleep(0.2)
+        assert tus.offset(pair[1], path) == at
+        began = time.monotonic()
+        after = tus.append(pair[1], path, at, data[at:at + 1000], {"Upload-Length": str(len(data))})
+        assert time.monotonic() - began < 2
+        stuck.send(b"x" * 3 * CHUNK)
+        check_problem(stuck.reply(), 503, "busy")
+    for daemon in pair:
+        assert tus.offset(daemon, path) == after and tus.head(daemon, path)["Upload-Length"] == str(len(data))
+    tus.append(pair[0], path, after, data[after:])
+    done = status(pair[1], tus.upload_id(path))
+    assert done["status"] == "completed" and content(pair[1], done["file_id"]) == data
 
 
 def test_chunks_side_by_side_through_both(pair):

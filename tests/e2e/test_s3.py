@@ -4,6 +4,7 @@ Must not know: how S3 is spoken to."""
 import hashlib
 import os
 import pathlib
+import random
 import sys
 import time
 
@@ -12,8 +13,10 @@ import requests
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 
+import tus  # noqa: E402
 from api import ask, check_problem, complete, content, initiate, send_chunk, status, try_chunk, try_complete, wait_until  # noqa: E402
 from daemon_process import Daemon  # noqa: E402
+from raw_http import Connection, request  # noqa: E402
 from s3_gateway import Gateway, installed  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not installed(), reason="no Ceph gateway is installed")
@@ -82,6 +85,41 @@ def test_an_upload_goes_through(daemon, order):
     assert content(daemon, done["file_id"]) == data
     wait_until(lambda: "1 staged objects removed" in daemon.log_text(), 20, "what is staged stays behind")
     assert ask(daemon, "DELETE", f"/v1/files/{done['file_id']}").status_code == 204
+
+
+def test_an_upload_over_tus_goes_through(daemon):
+    """Appends that fit no part of the store, a chunk of the other door, a connection that breaks, a kill."""
+    data = random.Random(4).randbytes(CHUNK * 7 // 4).hex().encode()  # of three chunks and a half
+    path = tus.create(daemon, len(data))
+    at = tus.append(daemon, path, 0, data[:7])
+    at = tus.append(daemon, path, at, data[at:at + CHUNK])
+    send_chunk(daemon, tus.upload_id(path), 2, chunk_of(data, 2))
+    assert tus.offset(daemon, path) == at
+    with Connection(daemon) as connection:
+        connection.send(request("PATCH", path, "Tus-Resumable: 1.0.0", f"Content-Type: {tus.TYPE}", f"Upload-Offset: {at}",
+                                f"Content-Length: {len(data) - at}") + data[at:at + 1000])
+    wait_until(lambda: tus.offset(daemon, path) == at + 1000)
+    daemon.kill()
+    daemon.restart()
+    at = tus.offset(daemon, path)
+    check_problem(tus.patch(daemon, path, at, data[at:2 * CHUNK], {"Upload-Checksum": tus.checksum(b"other")}), 460)
+    assert tus.offset(daemon, path) == at
+    at = tus.append(daemon, path, at, data[at:2 * CHUNK], {"Upload-Checksum": tus.checksum(data[at:2 * CHUNK])})
+    assert at == 3 * CHUNK, "behind the chunk that was there"
+    tus.append(daemon, path, at, data[at:])
+    assert content(daemon, status(daemon, tus.upload_id(path))["file_id"]) == data
+
+
+def test_an_upload_over_tus_without_a_length_goes_through(daemon):
+    data = random.Random(5).randbytes(CHUNK).hex().encode()
+    path = tus.create(daemon)
+    at = tus.append(daemon, path, 0, data[:CHUNK + 1])
+    daemon.kill()
+    daemon.restart()
+    assert tus.offset(daemon, path) == at
+    tus.append(daemon, path, at, data[at:], {"Upload-Length": str(len(data))})
+    done = status(daemon, tus.upload_id(path))
+    assert content(daemon, done["file_id"]) == data
 
 
 @pytest.mark.parametrize("way", ["minio", "unsigned"])

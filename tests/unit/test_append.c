@@ -637,6 +637,77 @@ START_TEST(disk_that_fails_takes_only_what_was_not_durable)
 }
 END_TEST
 
+/* ---- side by side ---- */
+
+typedef struct sender {
+    const char *id;
+    unsigned seed;
+    bool chunks; /* else it appends */
+} sender;
+
+/* Whoever is overtaken looks where the upload is, and goes on there. */
+static void append_some(const sender *s)
+{
+    unsigned state = s->seed;
+    uint64_t at = 0;
+
+    while (at < 50000) {
+        fp_upload *u = must_get(&w, s->id);
+        fp_append *a = NULL;
+        size_t size;
+        fp_status rc;
+
+        at = u->offset;
+        fp_upload_free(u);
+        state = state * 1103515245u + 12345u;
+        size = (state >> 16) % 3000;
+        if (size > 50000 - at)
+            size = (size_t)(50000 - at);
+        rc = fp_append_begin(w.ups, s->id, at, NULL, &a, NULL);
+        if (rc == FILEPROC_OK)
+            rc = write_content(a, 1, at, size, NULL);
+        if (rc == FILEPROC_OK)
+            rc = fp_append_commit(a, NULL, NULL);
+        ck_assert(rc == FILEPROC_OK || rc == FILEPROC_ERR_CONFLICT);
+        fp_append_free(a);
+    }
+}
+
+static void *send_some(void *arg)
+{
+    const sender *s = arg;
+
+    if (!s->chunks)
+        append_some(s);
+    for (uint64_t i = 0; s->chunks && i < 50; i += 3) {
+        fp_status rc = try_chunk(&w, s->id, i, 1, NULL);
+
+        ck_assert(rc == FILEPROC_OK || rc == FILEPROC_ERR_CONFLICT);
+    }
+    return NULL;
+}
+
+START_TEST(appends_and_chunks_side_by_side_make_one_file)
+{
+    EACH_STORE(&w)
+    {
+        sender senders[4];
+        char id[FPI_UUID_SIZE], key[64];
+        fp_upload *u;
+
+        must_create(&w, 50000, id);
+        for (unsigned i = 0; i < 4; i++)
+            senders[i] = (sender){ id, i, i == 3 };
+        run_threads(4, send_some, senders, sizeof(*senders));
+        ck_upload(&w, id, "uploading", 50);
+        u = must_complete(&w, id);
+        upload_object_key(u, key);
+        ck_assert(object_is(w.st, key, 1, 50000));
+        fp_upload_free(u);
+    }
+}
+END_TEST
+
 START_TEST(begin_write_and_commit_survive_every_allocation_failure)
 {
     for (int on_disk = 0; on_disk < 2; on_disk++) {
@@ -751,6 +822,7 @@ RUN_TESTS("append", appends_of_any_size_make_the_file_and_its_digest,
           digest_over_more_than_one_gap_is_refused, upload_begun_by_appending_is_finished_in_chunks,
           size_can_be_declared_late, size_declared_at_what_came_completes,
           upload_of_unknown_size_ends_where_files_end, append_ends_with_its_upload,
+          appends_and_chunks_side_by_side_make_one_file,
           disk_that_fails_takes_only_what_was_not_durable,
           begin_write_and_commit_survive_every_allocation_failure,
           set_size_survives_every_allocation_failure, wrong_arguments_are_refused)

@@ -296,6 +296,104 @@ START_TEST(one_engine_stays_the_holder_and_reads_nothing_again)
 }
 END_TEST
 
+static fp_append *must_append(const upload_world *w, const char *id, uint64_t offset)
+{
+    fp_append *append = NULL;
+    fp_error err = { 0 };
+
+    ck_status(fp_append_begin(w->ups, id, offset, NULL, &append, &err), FILEPROC_OK, &err);
+    return append;
+}
+
+static fp_status write_content(fp_append *append, uint64_t place, size_t size, fp_error *err)
+{
+    unsigned char bytes[2000];
+
+    content_fill(1, place, bytes, size);
+    return fp_append_write(append, bytes, size, err);
+}
+
+static void must_end(fp_append *append)
+{
+    fp_error err = { 0 };
+
+    ck_status(fp_append_commit(append, NULL, &err), FILEPROC_OK, &err);
+    fp_append_free(append);
+}
+
+static void ck_offset(upload_world *w, const char *id, uint64_t offset)
+{
+    fp_upload *u = must_get(w, id);
+
+    ck_assert_uint_eq(u->offset, offset);
+    fp_upload_free(u);
+}
+
+START_TEST(append_takes_over_at_once_from_another_engine)
+{
+    BOTH_STORES(i)
+    {
+        fp_append *old, *young;
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        int64_t began;
+        fp_upload *u;
+
+        must_create(&a, 1500, id);
+        old = must_append(&a, id, 0);
+        ck_status(write_content(old, 0, 100, &err), FILEPROC_OK, &err);
+        must_end(old);
+        ck_offset(&b, id, 100);
+        old = must_append(&a, id, 100);
+        ck_status(write_content(old, 100, 500, &err), FILEPROC_OK, &err);
+        began = now_ms();
+        young = must_append(&b, id, 100);
+        ck_assert_int_lt(now_ms() - began, LEASE_MS / 2);
+        must_be_busy(fp_append_commit(old, NULL, &err), &err);
+        fp_append_free(old);
+        ck_status(write_content(young, 100, 1400, &err), FILEPROC_OK, &err);
+        must_end(young);
+        ck_offset(&a, id, 1500);
+        u = must_complete(&a, id);
+        ck_assert_ptr_nonnull(u->sha256);
+        ck_object(u, 1);
+        fp_upload_free(u);
+    }
+}
+END_TEST
+
+START_TEST(size_that_was_declared_at_one_engine_is_known_at_the_other)
+{
+    BOTH_STORES(i)
+    {
+        fp_upload_request r = FILEPROC_UPLOAD_REQUEST_INIT;
+        char id[FPI_UUID_SIZE];
+        fp_upload *u = NULL;
+        fp_error err = { 0 };
+        fp_append *append;
+
+        r.filename = "name.bin";
+        r.mime_type = "application/octet-stream";
+        r.size_unknown = 1;
+        ck_status(fp_upload_create(a.ups, &r, &u, &err), FILEPROC_OK, &err);
+        memcpy(id, u->id, sizeof(id));
+        fp_upload_free(u);
+        append = must_append(&b, id, 0);
+        ck_status(write_content(append, 0, 1500, &err), FILEPROC_OK, &err);
+        must_end(append);
+        ck_offset(&a, id, 1500);
+        ck_status(fp_upload_set_size(b.ups, id, 1500, &err), FILEPROC_OK, &err);
+        u = must_get(&a, id);
+        ck_assert_uint_eq(u->size_unknown, 0);
+        ck_assert_uint_eq(u->size, 1500);
+        fp_upload_free(u);
+        u = must_complete(&a, id);
+        ck_object(u, 1);
+        fp_upload_free(u);
+    }
+}
+END_TEST
+
 START_TEST(engine_waits_for_one_that_is_at_work)
 {
     char id[FPI_UUID_SIZE];
@@ -631,8 +729,10 @@ END_TEST
 RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
           session_that_the_reaper_found_completed_shows_its_file,
           chunk_with_other_bytes_is_found_at_the_other_engine,
-          one_engine_stays_the_holder_and_reads_nothing_again, engine_waits_for_one_that_is_at_work,
-          engine_that_stays_at_work_makes_others_busy,
+          one_engine_stays_the_holder_and_reads_nothing_again,
+          append_takes_over_at_once_from_another_engine,
+          size_that_was_declared_at_one_engine_is_known_at_the_other,
+          engine_waits_for_one_that_is_at_work, engine_that_stays_at_work_makes_others_busy,
           silent_writer_loses_the_upload_and_writes_no_more, commit_under_a_lost_lease_is_refused,
           chunks_side_by_side_at_two_engines_all_arrive, cancelling_takes_over_at_once,
           cache_that_is_away_stops_writing_and_not_reading,
