@@ -42,6 +42,7 @@ static void on_progress(void *user_data, const fp_upload *upload)
     fpd_app *app = user_data;
 
     fpd_hub_publish(app->hub, upload);
+    fpd_feed_upload(app->feed, upload);
     if (app->bridge)
         fpd_progress_bridge_tell(app->bridge, upload);
     if (strcmp(upload->status, "completed") == 0) {
@@ -82,7 +83,10 @@ static void on_job_change(void *user_data, const char *job_id, const char *file_
 {
     fpd_app *app = user_data;
 
-    (void)progress;
+    if (app->feed)
+        fpd_feed_job(app->feed, job_id, file_id, state, progress);
+    if (app->bridge)
+        fpd_progress_bridge_tell_job(app->bridge, job_id, file_id, state, progress);
     for (size_t i = 0; i < sizeof(job_states) / sizeof(*job_states); i++)
         if (strcmp(job_states[i], state) == 0) {
             fpd_metric_count(app->jobs_finished, &i, 1);
@@ -109,13 +113,19 @@ static bool add_upload_metrics(fpd_app *app)
     const fpd_metric_spec chunks = { .name = "chunks_uploaded_total",
                                      .help = "Total chunks uploaded",
                                      .kind = FPD_COUNTER };
+    const fpd_metric_spec dropped = { .name = "fileproc_event_streams_dropped_total",
+                                      .help = "Event streams ended because the peer did not read.",
+                                      .kind = FPD_COUNTER };
 
+    app->streams_dropped = fpd_metrics_add(app->metrics, &dropped);
     app->uploads_total = fpd_metrics_add(app->metrics, &uploads);
     app->upload_duration = fpd_metrics_add(app->metrics, &duration);
     app->chunks_uploaded = fpd_metrics_add(app->metrics, &chunks);
     app->hub =
         fpd_hub_new((size_t)fp_config_int(app->config, "FILEPROC_MAX_WATCHERS"), app->metrics);
-    return app->uploads_total && app->upload_duration && app->chunks_uploaded && app->hub;
+    app->feed = fpd_feed_new();
+    return app->uploads_total && app->upload_duration && app->chunks_uploaded &&
+           app->streams_dropped && app->hub && app->feed;
 }
 
 static bool add_job_metrics(fpd_app *app)
@@ -378,14 +388,15 @@ static void set_limits(fpd_app *app)
     };
 }
 
-/* For the leases of uploads, and the counts of limits. */
+/* For the leases of uploads, the counts of limits, and what daemons tell each other. */
 static fp_status open_cache(fpd_app *app, fp_error *err)
 {
     const char *server = text_or_null(app, "REDIS_URL");
     fp_status rc;
 
     set_limits(app);
-    if (!(app->needs & FPD_NEEDS_UPLOADS) && !app->limit.per_client)
+    if (!(app->needs & FPD_NEEDS_UPLOADS) && !app->limit.per_client &&
+        !(server && (app->needs & FPD_NEEDS_JOBS)))
         return FILEPROC_OK;
     app->has_redis = server != NULL;
     rc = fp_cache_open(app->ctx, server ? server : "mem:", NULL, &app->cache, err);
@@ -419,6 +430,7 @@ static fp_status open_bridge(fpd_app *app, fp_error *err)
         .cache = app->cache,
         .uploads = app->uploads,
         .hub = app->hub,
+        .feed = app->feed,
         .metrics = app->metrics,
         .max_watchers = (size_t)number(app, "FILEPROC_MAX_WATCHERS"),
     };
@@ -444,7 +456,7 @@ static const struct {
     { FPD_NEEDS_JOBS, open_jobs },
     { ~0u, open_cache },
     { FPD_NEEDS_UPLOADS, open_uploads },
-    { FPD_NEEDS_UPLOADS, open_bridge },
+    { FPD_NEEDS_JOBS, open_bridge },
 };
 
 fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, const char *service,
@@ -481,6 +493,7 @@ void fpd_app_close(fpd_app *app)
     fp_queue_free(app->queue);
     fp_database_free(app->database);
     fp_storage_free(app->storage);
+    fpd_feed_free(app->feed);
     fpd_hub_free(app->hub);
     fpd_metrics_free(app->metrics);
     for (size_t i = 0; i < FPD_LOCKS; i++)

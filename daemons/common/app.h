@@ -10,6 +10,7 @@
 #include <fileproc/upload.h>
 #include <fileproc/version.h>
 
+#include "feed.h"
 #include "hub.h"
 #include "metrics.h"
 #include "progress_bridge.h"
@@ -53,10 +54,11 @@ typedef struct fpd_app {
     fpd_progress_bridge *bridge; /* NULL: there is no other daemon */
     fpd_metrics *metrics;
     fpd_hub *hub;
-    fpd_text data; /* absolute path of the data folder; empty when nothing is in it */
+    fpd_feed *feed; /* NULL: nobody can watch here */
+    fpd_text data;  /* absolute path of the data folder; empty when nothing is in it */
     int locks
         [FPD_LOCKS]; /* of it, and of what the addresses of database and storage lead to; -1 = none */
-    fpd_metric *uploads_total, *upload_duration, *chunks_uploaded, *jobs_finished;
+    fpd_metric *uploads_total, *upload_duration, *chunks_uploaded, *streams_dropped, *jobs_finished;
 } fpd_app;
 
 /** Places of uploads_total{status}: the starter kit's, and ours at the end. */

@@ -283,6 +283,8 @@ static void drain(running *r, int number)
     fpd_workers_stop(fpd_steal(&r->workers));
     if (r->app.hub)
         fpd_hub_close(r->app.hub);
+    if (r->app.feed)
+        fpd_feed_close(r->app.feed);
     if (!fpd_dispatcher_wait_idle(r->dispatcher, timeout))
         fpd_log(FILEPROC_LOG_WARN, "server", "the drain timeout is over: %lld requests are cut",
                 (long long)fpd_dispatcher_in_progress(r->dispatcher));

@@ -43,7 +43,7 @@ struct fpd_hub {
 fpd_hub *fpd_hub_new(size_t max_watchers, fpd_metrics *metrics)
 {
     const fpd_metric_spec spec = { .name = "fileproc_progress_watchers",
-                                   .help = "WebSockets that watch an upload.",
+                                   .help = "WebSockets and event streams that are open.",
                                    .kind = FPD_GAUGE };
     fpd_hub *hub = calloc(1, sizeof(*hub));
 
@@ -99,20 +99,52 @@ static void tell_interest(const fpd_hub *hub, const char *id, bool watched)
         hub->changed(hub->changed_self, id, watched);
 }
 
+/* With the lock. */
+static bool count_in(fpd_hub *hub)
+{
+    if (hub->closed || hub->count >= hub->limit)
+        return false;
+    hub->count++;
+    count_watchers(hub);
+    return true;
+}
+
+/* With the lock. */
+static void count_out(fpd_hub *hub)
+{
+    hub->count--;
+    count_watchers(hub);
+}
+
+bool fpd_hub_take_place(fpd_hub *hub)
+{
+    bool taken;
+
+    pthread_mutex_lock(&hub->lock);
+    taken = count_in(hub);
+    pthread_mutex_unlock(&hub->lock);
+    return taken;
+}
+
+void fpd_hub_give_place(fpd_hub *hub)
+{
+    pthread_mutex_lock(&hub->lock);
+    count_out(hub);
+    pthread_mutex_unlock(&hub->lock);
+}
+
 static bool take_place(fpd_hub *hub, fpd_watcher *w)
 {
     fpd_watcher **bucket = bucket_of(hub, w->upload_id);
     bool free_place;
 
     pthread_mutex_lock(&hub->lock);
-    free_place = !hub->closed && hub->count < hub->limit;
+    free_place = count_in(hub);
     if (free_place) {
         bool first = !is_watched(hub, w->upload_id);
 
         w->next = *bucket;
         *bucket = w;
-        hub->count++;
-        count_watchers(hub);
         if (first)
             tell_interest(hub, w->upload_id, true);
     }
@@ -129,8 +161,7 @@ static void leave_place(fpd_watcher *w)
         p = &(*p)->next;
     if (*p) {
         *p = w->next;
-        w->hub->count--;
-        count_watchers(w->hub);
+        count_out(w->hub);
         if (!is_watched(w->hub, w->upload_id))
             tell_interest(w->hub, w->upload_id, false);
     }

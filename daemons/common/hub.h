@@ -35,6 +35,10 @@ bool fpd_watcher_start(fpd_watcher *w, const fpd_socket_link *link, const fp_upl
 /** Ends the sending, waits for its thread, and gives the place back. NULL is allowed. */
 void fpd_watcher_free(fpd_watcher *w);
 
+/** Takes a place for somebody who watches in another way than through the hub; false when all are taken. */
+bool fpd_hub_take_place(fpd_hub *hub);
+void fpd_hub_give_place(fpd_hub *hub);
+
 /** Tells the watchers of this upload; never blocks on them. */
 void fpd_hub_publish(fpd_hub *hub, const fp_upload *upload);
 

@@ -1,5 +1,9 @@
-/* Owns: progress of uploads between daemons: what happens here is told through the cache, and what others tell comes to the hub.
- * Must not know: WebSockets, Redis.
+/* Owns: progress of uploads and jobs between daemons: what happens here is told through the cache, and what others tell comes to hub
+ * and feed.
+ * Must not know: WebSockets, event streams, Redis.
+ *
+ * Who watches one upload by the hub listens to a channel of that upload's. The feed listens to one on which everything is told, from when
+ * it is first wanted on and then for good: it numbers what it hears, and who comes back goes on where he was.
  *
  * An uploader only puts its latest state into a list. What the cache does not take stays there, the latest state of each upload;
  * when there are too many the oldest is dropped. A watcher that missed something is told the truth when the channel is heard
@@ -7,6 +11,7 @@
 #include "progress_bridge.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -16,16 +21,21 @@
 #include "log.h"
 
 #define CHANNEL "progress."
+#define CHANNEL_ALL "events"
 #define ID_SIZE FPD_HUB_ID_SIZE
 #define WAITING_MAX 256u
 #define RECEIVE_MS 500u
 #define RETRY_NS INT64_C(200000000)
 #define LOOK_EVERY_MS INT64_C(30000)
 
+/* The latest of an upload or a job. Ids that there are not are "-". */
 typedef struct state {
     char id[ID_SIZE];
+    char file_id[FPD_FEED_ID_SIZE], job_id[FPD_FEED_ID_SIZE];
     char status[16];
-    uint64_t chunks, total;
+    bool is_job;
+    uint64_t chunks, total; /* of an upload */
+    double progress;        /* of a job */
 } state;
 
 struct fpd_progress_bridge {
@@ -36,6 +46,7 @@ struct fpd_progress_bridge {
     char (*watched)[ID_SIZE]; /* max_watchers; the listener's */
     pthread_t teller, listener;
     bool telling, listening; /* the threads run */
+    atomic_bool follows;     /* the feed listens */
     pthread_mutex_t lock;    /* guards what follows */
     pthread_cond_t news;
     state waiting[WAITING_MAX]; /* a ring; one entry per upload */
@@ -74,23 +85,56 @@ static bool is_open(const char *status)
     return strcmp(status, "initiated") == 0 || strcmp(status, "uploading") == 0;
 }
 
+static bool copy(char *to, size_t capacity, const char *text)
+{
+    size_t size = strlen(text) + 1;
+
+    if (size > capacity)
+        return false;
+    memcpy(to, text, size);
+    return true;
+}
+
+/* Two uploaders may tell in the other order than they stored. A job's states come in order. */
+static bool is_newer(const state *s, const state *than)
+{
+    return s->is_job ||
+           (is_open(than->status) && (s->chunks >= than->chunks || !is_open(s->status)));
+}
+
+static void add(fpd_progress_bridge *b, const state *s)
+{
+    state *e;
+
+    pthread_mutex_lock(&b->lock);
+    e = find(b, s->id);
+    if (!e)
+        *take_entry(b) = *s;
+    else if (is_newer(s, e))
+        *e = *s;
+    pthread_cond_signal(&b->news);
+    pthread_mutex_unlock(&b->lock);
+}
+
 void fpd_progress_bridge_tell(fpd_progress_bridge *b, const fp_upload *upload)
 {
     state s = { .chunks = upload->chunks_uploaded, .total = upload->total_chunks };
-    state *e;
 
-    if (strlen(upload->id) >= sizeof(s.id) || strlen(upload->status) >= sizeof(s.status))
-        return;
-    memcpy(s.id, upload->id, strlen(upload->id) + 1);
-    memcpy(s.status, upload->status, strlen(upload->status) + 1);
-    pthread_mutex_lock(&b->lock);
-    e = find(b, s.id);
-    if (!e)
-        *take_entry(b) = s;
-    else if (is_open(e->status) && (s.chunks >= e->chunks || !is_open(s.status)))
-        *e = s; /* two uploaders may tell in the other order than they stored */
-    pthread_cond_signal(&b->news);
-    pthread_mutex_unlock(&b->lock);
+    if (copy(s.id, sizeof(s.id), upload->id) &&
+        copy(s.file_id, sizeof(s.file_id), upload->file_id ? upload->file_id : "-") &&
+        copy(s.job_id, sizeof(s.job_id), upload->job_id ? upload->job_id : "-") &&
+        copy(s.status, sizeof(s.status), upload->status))
+        add(b, &s);
+}
+
+void fpd_progress_bridge_tell_job(fpd_progress_bridge *b, const char *job_id, const char *file_id,
+                                  const char *job_state, double progress)
+{
+    state s = { .is_job = true, .progress = progress };
+
+    if (copy(s.id, sizeof(s.id), job_id) && copy(s.job_id, sizeof(s.job_id), job_id) &&
+        copy(s.file_id, sizeof(s.file_id), file_id) && copy(s.status, sizeof(s.status), job_state))
+        add(b, &s);
 }
 
 /* With the lock: the first entry, or false when it is time to end. */
@@ -118,14 +162,36 @@ static void put_back(fpd_progress_bridge *b, const state *s)
     *entry(b, 0) = *s;
 }
 
-static bool publish(fpd_progress_bridge *b, const state *s)
+/* To those who watch this upload. */
+static bool publish_upload(fpd_progress_bridge *b, const state *s)
 {
     char channel[sizeof(CHANNEL) + ID_SIZE], text[128];
     int size = snprintf(text, sizeof(text), "%s %llu %llu %s", b->origin,
                         (unsigned long long)s->chunks, (unsigned long long)s->total, s->status);
 
     snprintf(channel, sizeof(channel), CHANNEL "%s", s->id);
-    if (fp_cache_publish(b->o.cache, channel, text, (size_t)size, NULL) < 0)
+    return fp_cache_publish(b->o.cache, channel, text, (size_t)size, NULL) == FILEPROC_OK;
+}
+
+/* To those who watch everything. */
+static bool publish_event(fpd_progress_bridge *b, const state *s)
+{
+    char text[384];
+    int size;
+
+    if (s->is_job)
+        size = snprintf(text, sizeof(text), "%s job %s %s %s %.4f", b->origin, s->job_id,
+                        s->file_id, s->status, s->progress);
+    else
+        size = snprintf(text, sizeof(text), "%s upload %s %llu %llu %s %s %s", b->origin, s->id,
+                        (unsigned long long)s->chunks, (unsigned long long)s->total, s->status,
+                        s->file_id, s->job_id);
+    return fp_cache_publish(b->o.cache, CHANNEL_ALL, text, (size_t)size, NULL) == FILEPROC_OK;
+}
+
+static bool publish(fpd_progress_bridge *b, const state *s)
+{
+    if ((!s->is_job && !publish_upload(b, s)) || !publish_event(b, s))
         return false;
     fpd_metric_count(b->sent, NULL, 1);
     return true;
@@ -207,6 +273,47 @@ static void hear(const fpd_progress_bridge *b, const char *id, const char *text)
                                             .total_chunks = total });
 }
 
+/* NULL for an id that there is not. */
+static const char *id_or_null(const char *id)
+{
+    return strcmp(id, "-") == 0 ? NULL : id;
+}
+
+/* What others tell of everything. */
+static void follow(const fpd_progress_bridge *b, const char *text)
+{
+    char origin[17], id[FPD_FEED_ID_SIZE], file_id[FPD_FEED_ID_SIZE], job_id[FPD_FEED_ID_SIZE];
+    char status[16];
+    unsigned long long chunks, total;
+    double progress;
+
+    if (sscanf(text, "%16s", origin) != 1 || strcmp(origin, b->origin) == 0)
+        return;
+    if (sscanf(text, "%*s job %39s %39s %15s %lf", id, file_id, status, &progress) == 4)
+        fpd_feed_job(b->o.feed, id, file_id, status, progress);
+    else if (sscanf(text, "%*s upload %39s %llu %llu %15s %39s %39s", id, &chunks, &total, status,
+                    file_id, job_id) == 6)
+        fpd_feed_upload(b->o.feed, &(fp_upload){ .struct_size = sizeof(fp_upload),
+                                                 .id = id,
+                                                 .status = status,
+                                                 .file_id = id_or_null(file_id),
+                                                 .job_id = id_or_null(job_id),
+                                                 .chunks_uploaded = chunks,
+                                                 .total_chunks = total });
+}
+
+void fpd_progress_bridge_follow(fpd_progress_bridge *b)
+{
+    fp_error err = { 0 };
+
+    if (!b->o.feed || atomic_exchange(&b->follows, true))
+        return;
+    if (fp_subscription_add(b->sub, CHANNEL_ALL, &err) < 0) {
+        fpd_log(FILEPROC_LOG_WARN, "progress", "%s", err.message);
+        atomic_store(&b->follows, false); /* the next watcher tries it again */
+    }
+}
+
 static bool is_stopping(fpd_progress_bridge *b)
 {
     bool stopping;
@@ -224,8 +331,16 @@ static void receive(fpd_progress_bridge *b)
 
     if (rc == FILEPROC_ERR_NOMEM)
         nanosleep(&(struct timespec){ 0, RETRY_NS }, NULL);
-    if (rc < 0 || news.kind == FILEPROC_NEWS_NONE ||
-        strncmp(news.channel, CHANNEL, sizeof(CHANNEL) - 1) != 0)
+    if (rc < 0 || news.kind == FILEPROC_NEWS_NONE)
+        return;
+    if (strcmp(news.channel, CHANNEL_ALL) == 0) {
+        if (news.kind == FILEPROC_NEWS_RESUMED)
+            fpd_feed_gap(b->o.feed);
+        else
+            follow(b, news.data);
+        return;
+    }
+    if (strncmp(news.channel, CHANNEL, sizeof(CHANNEL) - 1) != 0)
         return;
     if (news.kind == FILEPROC_NEWS_RESUMED)
         look(b, news.channel + sizeof(CHANNEL) - 1);
@@ -281,6 +396,8 @@ static fp_status start_threads(fpd_progress_bridge *b, fp_error *err)
     if (rc < 0)
         return rc;
     b->telling = pthread_create(&b->teller, NULL, tell_loop, b) == 0;
+    if (b->telling && !b->o.hub)
+        return FILEPROC_OK; /* nobody watches here */
     b->listening = b->telling && pthread_create(&b->listener, NULL, listen_loop, b) == 0;
     if (!b->listening)
         return fp_error_setf(err, FILEPROC_ERR_IO, "can't start the threads for progress");
@@ -316,7 +433,8 @@ void fpd_progress_bridge_stop(fpd_progress_bridge *b)
 {
     if (!b)
         return;
-    fpd_hub_set_interest(b->o.hub, NULL, NULL);
+    if (b->o.hub)
+        fpd_hub_set_interest(b->o.hub, NULL, NULL);
     pthread_mutex_lock(&b->lock);
     b->stopping = true;
     pthread_cond_signal(&b->news);

@@ -1,11 +1,13 @@
-/* Owns: progress of uploads between daemons: what happens here is told through the cache, and what others tell comes to the hub.
- * Must not know: WebSockets, Redis. */
+/* Owns: progress of uploads and jobs between daemons: what happens here is told through the cache, and what others tell comes to hub
+ * and feed.
+ * Must not know: WebSockets, event streams, Redis. */
 #ifndef FPD_PROGRESS_BRIDGE_H
 #define FPD_PROGRESS_BRIDGE_H
 
 #include <fileproc/cache.h>
 #include <fileproc/upload.h>
 
+#include "feed.h"
 #include "hub.h"
 #include "metrics.h"
 #include "scoped.h"
@@ -16,8 +18,9 @@ typedef struct fpd_progress_bridge fpd_progress_bridge;
 /** All borrowed; all must outlive the bridge. */
 typedef struct fpd_progress_bridge_options {
     fp_cache *cache;
-    fp_uploads *uploads;
-    fpd_hub *hub;
+    fp_uploads *uploads; /* NULL with hub */
+    fpd_hub *hub;        /* NULL: nobody watches here, so it is only told */
+    fpd_feed *feed;      /* NULL: nobody follows */
     fpd_metrics *metrics;
     size_t max_watchers; /* the hub's */
     int64_t
@@ -31,7 +34,12 @@ fpd_progress_bridge *fpd_progress_bridge_start(const fpd_progress_bridge_options
 void fpd_progress_bridge_stop(fpd_progress_bridge *b);
 FPD_DEFINE_CLEANUP(fpd_progress_bridge, fpd_progress_bridge_stop)
 
-/** Tells the other daemons; never waits for them or for the cache. */
+/** The feed gets what the others tell of all uploads and jobs, from now on for good; a gap says from when on. Never waits. */
+void fpd_progress_bridge_follow(fpd_progress_bridge *b);
+
+/** These two tell the other daemons; they never wait for them or for the cache. */
+void fpd_progress_bridge_tell_job(fpd_progress_bridge *b, const char *job_id, const char *file_id,
+                                  const char *job_state, double progress);
 void fpd_progress_bridge_tell(fpd_progress_bridge *b, const fp_upload *upload);
 
 #endif

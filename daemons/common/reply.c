@@ -16,6 +16,8 @@
 #define JOIN_MAX (64u * 1024u)
 /* How much of the buffer a thread keeps from one request to the next. */
 #define SCRATCH_KEEP (16u * 1024u)
+/* A length that is not told. */
+#define ENDLESS UINT64_MAX
 
 void fpd_reply_header(fpd_request *rq, const char *name, const char *fmt, ...)
 {
@@ -55,7 +57,7 @@ static void write_head(fpd_request *rq, fpd_text *out, int status, const char *t
                     fpd_status_phrase(status), date, rq->id);
     if (type && has_body(status))
         fpd_text_printf(out, "Content-Type: %s\r\n", type);
-    if (has_body(status))
+    if (has_body(status) && length != ENDLESS)
         fpd_text_printf(out, "Content-Length: %llu\r\n", (unsigned long long)length);
     fpd_text_string(out, "X-Content-Type-Options: nosniff\r\n");
     if (rq->origin)
@@ -164,6 +166,17 @@ bool fpd_reply_begin(fpd_request *rq, int status, const char *type, uint64_t len
         return false;
     rq->reply_length = rq->method == FPD_METHOD_HEAD ? 0 : length;
     return send_bytes(rq, out->data, out->size) && rq->method != FPD_METHOD_HEAD;
+}
+
+bool fpd_reply_begin_endless(fpd_request *rq, int status, const char *type)
+{
+    fpd_text *out;
+
+    if (rq->status)
+        return false;
+    rq->close = true;
+    out = begin(rq, status, type, ENDLESS);
+    return !out->failed && send_bytes(rq, out->data, out->size) && rq->method != FPD_METHOD_HEAD;
 }
 
 bool fpd_reply_write(fpd_request *rq, const void *data, size_t size)

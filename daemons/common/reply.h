@@ -24,6 +24,8 @@ void fpd_reply_empty(fpd_request *rq, int status);
 /** Sends the head of a reply whose body of `length` bytes follows with fpd_reply_write(). False when the peer is gone, and
  *  for HEAD: then no body is wanted. */
 bool fpd_reply_begin(fpd_request *rq, int status, const char *type, uint64_t length);
+/** The same for a reply of unknown length, which the connection's end ends. */
+bool fpd_reply_begin_endless(fpd_request *rq, int status, const char *type);
 bool fpd_reply_write(fpd_request *rq, const void *data, size_t size);
 
 #endif

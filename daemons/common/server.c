@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "connection.h"
 #include "log.h"
 #include "websocket.h"
 
@@ -56,9 +57,16 @@ static void wire_close(void *self)
     mg_disable_connection_keep_alive(self);
 }
 
+static int wire_descriptor(void *self)
+{
+    const struct mg_request_info *info = mg_get_request_info(self);
+
+    return fpd_connection_descriptor(info->remote_addr, info->remote_port, info->server_port);
+}
+
 static fpd_wire wire_of(struct mg_connection *conn)
 {
-    return (fpd_wire){ wire_read, wire_write, wire_close, conn };
+    return (fpd_wire){ wire_read, wire_write, wire_close, conn, wire_descriptor };
 }
 
 static void take_head(const struct mg_request_info *info, fpd_head *head)

@@ -32,6 +32,8 @@ typedef struct fpd_wire {
     /** Lets the connection end after this request. */
     void (*close)(void *self);
     void *self;
+    /** The socket, so that a long reply can see whether the peer reads, or is gone; -1 when that isn't known. NULL: never known. */
+    int (*descriptor)(void *self);
 } fpd_wire;
 
 #endif

@@ -161,6 +161,8 @@ static const fpd_route routes[] = {
     { FPD_METHOD_POST, "/v1/uploads/{id}/complete", complete_upload, 0 },
     { FPD_METHOD_GET, "/v1/uploads/{id}/status", get_status, 0 },
     { FPD_METHOD_GET, "/v1/uploads/{id}/progress", fpd_watch_upload, 0 },
+    { FPD_METHOD_GET, "/v1/uploads/{id}/events", fpd_stream_upload, 0 },
+    { FPD_METHOD_GET, "/v1/events", fpd_stream_events, 0 },
     { FPD_METHOD_DELETE, "/v1/uploads/{id}", cancel_upload, 0 },
 };
 

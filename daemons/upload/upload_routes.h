@@ -9,9 +9,11 @@
 /** Adds the service's routes; app is borrowed. False when the router is full. */
 bool fpd_upload_routes_add(fpd_router *router, fpd_app *app);
 
-/** The two routes that are files of their own. */
+/** The routes that are files of their own. */
 void fpd_put_chunk(fpd_request *rq, void *app);
 void fpd_watch_upload(fpd_request *rq, void *app);
+void fpd_stream_upload(fpd_request *rq, void *app);
+void fpd_stream_events(fpd_request *rq, void *app);
 
 /** Counts the failures that the starter kit's uploads_total tells apart, and answers with the problem. */
 void fpd_upload_problem(fpd_request *rq, fpd_app *app, const fp_error *err);

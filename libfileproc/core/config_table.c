@@ -45,7 +45,7 @@ static const fpi_setting rows[] = {
     { "FILEPROC_TRUSTED_PROXIES", FPI_SETTING_LIST, FPI_GROUP_SERVER, "", 0, 256, NULL,
       "Addresses of proxies whose X-Forwarded-For says who the client is." },
     { "FILEPROC_MAX_WATCHERS", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "32", 0, 4096, NULL,
-      "WebSockets open at once. Each holds one of the threads above." },
+      "WebSockets and event streams open at once. Each holds one of the threads above." },
     { "FILEPROC_PEER_UPLOAD", FPI_SETTING_URI, FPI_GROUP_SERVER, "http://127.0.0.1:8000", 1, 4096,
       NULL, "Where fileproc-upload is, for /health/all." },
     { "FILEPROC_PEER_METADATA", FPI_SETTING_URI, FPI_GROUP_SERVER, "http://127.0.0.1:8001", 1, 4096,

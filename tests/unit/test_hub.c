@@ -231,6 +231,28 @@ START_TEST(places_are_limited_and_come_back)
 }
 END_TEST
 
+START_TEST(places_are_shared_with_those_who_watch_otherwise)
+{
+    fpd_metrics *metrics = fpd_metrics_new();
+    fpd_hub *hub = fpd_hub_new(2, metrics);
+    fpd_watcher *w;
+
+    ck_assert(fpd_hub_take_place(hub));
+    w = fpd_watcher_new(hub, "u");
+    ck_assert_ptr_nonnull(w);
+    ck_assert(!fpd_hub_take_place(hub));
+    ck_assert_ptr_null(fpd_watcher_new(hub, "u"));
+    fpd_watcher_free(w);
+    ck_assert(fpd_hub_take_place(hub));
+    fpd_hub_give_place(hub);
+    fpd_hub_close(hub);
+    ck_assert(!fpd_hub_take_place(hub));
+    fpd_hub_give_place(hub);
+    fpd_hub_free(hub);
+    fpd_metrics_free(metrics);
+}
+END_TEST
+
 START_TEST(closing_drops_all_and_lets_no_new_one_in)
 {
     fpd_metrics *metrics = fpd_metrics_new();
@@ -291,4 +313,5 @@ END_TEST
 RUN_TESTS("hub", the_first_state_comes_at_once_and_then_every_change,
           a_slow_watcher_holds_up_nobody, a_watcher_never_goes_back,
           a_watcher_that_fails_is_dropped, places_are_limited_and_come_back,
+          places_are_shared_with_those_who_watch_otherwise,
           closing_drops_all_and_lets_no_new_one_in, watchers_come_and_go_while_others_publish)

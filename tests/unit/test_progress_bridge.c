@@ -15,7 +15,7 @@
 
 static fp_cache *real;
 static atomic_bool away;
-static atomic_int published;
+static atomic_int published; /* to the channels of single uploads */
 
 static fp_status relay_open(fp_context *ctx, const char *uri, const fp_cache_options *opts,
                             void **self, fp_error *err)
@@ -40,7 +40,8 @@ static fp_status relay_publish(void *self, const char *channel, const void *data
     (void)flags;
     if (atomic_load(&away))
         return fp_error_setf(err, FILEPROC_ERR_BUSY, "the test took the cache away");
-    atomic_fetch_add(&published, 1);
+    if (strncmp(channel, "progress.", 9) == 0)
+        atomic_fetch_add(&published, 1);
     return fp_cache_publish(real, channel, data, size, err);
 }
 
@@ -100,6 +101,7 @@ static const fp_cache_driver *relay(void)
 typedef struct side {
     fpd_metrics *metrics;
     fpd_hub *hub;
+    fpd_feed *feed;
     fpd_progress_bridge *bridge;
 } side;
 
@@ -120,7 +122,9 @@ static void open_side(side *s, int64_t look_every_ms)
 
     s->metrics = fpd_metrics_new();
     s->hub = fpd_hub_new(8, s->metrics);
+    s->feed = fpd_feed_new();
     o.hub = s->hub;
+    o.feed = s->feed;
     o.metrics = s->metrics;
     o.look_every_ms = look_every_ms;
     s->bridge = fpd_progress_bridge_start(&o, &err);
@@ -130,6 +134,7 @@ static void open_side(side *s, int64_t look_every_ms)
 static void close_side(side *s)
 {
     fpd_progress_bridge_stop(s->bridge);
+    fpd_feed_free(s->feed);
     fpd_hub_free(s->hub);
     fpd_metrics_free(s->metrics);
 }
@@ -382,6 +387,104 @@ START_TEST(too_much_to_tell_is_dropped)
 }
 END_TEST
 
+/* The next event; what daemons that have nothing to do with each other say is passed over by nobody. */
+static fpd_event must_hear(fpd_feed_watcher *w, unsigned kind)
+{
+    fpd_event e = { 0 };
+
+    ck_assert_int_eq(fpd_feed_next(w, 5000, &e), FPD_FEED_EVENT);
+    ck_assert_uint_eq(e.kind, kind);
+    return e;
+}
+
+START_TEST(who_follows_hears_of_all_uploads_and_jobs)
+{
+    fp_upload done = state("upload-2", 4, "completed");
+    fpd_feed_watcher w;
+    fpd_event e;
+
+    open_world(0);
+    fpd_feed_enter(b.feed, &w, FPD_EVENT_UPLOAD | FPD_EVENT_JOB, NULL, NULL);
+    fpd_progress_bridge_follow(b.bridge);
+    fpd_progress_bridge_follow(b.bridge);
+    (void)must_hear(&w, FPD_EVENT_GAP); /* from now on */
+    tell(&a, "upload-1", 1, "uploading");
+    e = must_hear(&w, FPD_EVENT_UPLOAD);
+    ck_assert_str_eq(e.upload_id, "upload-1");
+    ck_assert_str_eq(e.file_id, "");
+    ck_assert_uint_eq(e.chunks, 1);
+    ck_assert_uint_eq(e.total, 4);
+    done.file_id = "file-2";
+    done.job_id = "job-2";
+    fpd_progress_bridge_tell(a.bridge, &done);
+    e = must_hear(&w, FPD_EVENT_UPLOAD);
+    ck_assert_str_eq(e.file_id, "file-2");
+    ck_assert_str_eq(e.job_id, "job-2");
+    ck_assert_str_eq(e.state, "completed");
+    fpd_progress_bridge_tell_job(a.bridge, "job-2", "file-2", "running", 0.25);
+    e = must_hear(&w, FPD_EVENT_JOB);
+    ck_assert_str_eq(e.job_id, "job-2");
+    ck_assert_str_eq(e.file_id, "file-2");
+    ck_assert(e.progress == 0.25);
+    tell(&b, "upload-3", 1, "uploading"); /* its own messages a daemon does not hear */
+    pause_ms(300);
+    ck_assert_int_eq(fpd_feed_next(&w, 0, &e), FPD_FEED_NOTHING);
+    fpd_feed_leave(&w);
+    close_world();
+}
+END_TEST
+
+START_TEST(nonsense_on_the_channel_is_passed_over)
+{
+    const char *const wrong[] = { "",
+                                  "x",
+                                  "x job",
+                                  "x job j f running",
+                                  "x upload u 1 2 uploading",
+                                  "x upload u one 2 uploading - -",
+                                  "x other j f running 0.5" };
+    fpd_feed_watcher w;
+    fpd_event e;
+
+    open_world(0);
+    fpd_feed_enter(b.feed, &w, FPD_EVENT_UPLOAD | FPD_EVENT_JOB, NULL, NULL);
+    fpd_progress_bridge_follow(b.bridge);
+    (void)must_hear(&w, FPD_EVENT_GAP);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+        MUST(fp_cache_publish(real, "events", wrong[i], strlen(wrong[i]), NULL));
+    MUST(fp_cache_publish(real, "events", "x job j f running 0.5", 21, NULL));
+    e = must_hear(&w, FPD_EVENT_JOB);
+    ck_assert_str_eq(e.job_id, "j");
+    fpd_feed_leave(&w);
+    close_world();
+}
+END_TEST
+
+/* A daemon that only runs jobs has nobody who watches. */
+START_TEST(a_daemon_without_watchers_only_tells)
+{
+    fpd_progress_bridge_options o = { 0 };
+    FPD_CLEANUP(fpd_metrics) metrics = fpd_metrics_new();
+    fpd_progress_bridge *bridge;
+    fpd_feed_watcher w;
+
+    open_world(0);
+    o.cache = cache;
+    o.metrics = metrics;
+    bridge = fpd_progress_bridge_start(&o, NULL);
+    ck_assert_ptr_nonnull(bridge);
+    fpd_feed_enter(b.feed, &w, FPD_EVENT_JOB, NULL, NULL);
+    fpd_progress_bridge_follow(b.bridge);
+    fpd_progress_bridge_follow(bridge);
+    (void)must_hear(&w, FPD_EVENT_GAP);
+    fpd_progress_bridge_tell_job(bridge, "job-1", "file-1", "succeeded", 1);
+    ck_assert_str_eq(must_hear(&w, FPD_EVENT_JOB).job_id, "job-1");
+    fpd_feed_leave(&w);
+    fpd_progress_bridge_stop(bridge);
+    close_world();
+}
+END_TEST
+
 START_TEST(stopping_does_not_wait_for_a_cache_that_is_away)
 {
     struct timespec began, ended;
@@ -398,4 +501,6 @@ END_TEST
 
 RUN_TESTS("progress_bridge", watcher_sees_what_the_other_daemon_tells, own_messages_come_once,
           what_was_missed_is_read, telling_never_waits_and_the_latest_state_arrives,
-          too_much_to_tell_is_dropped, stopping_does_not_wait_for_a_cache_that_is_away)
+          too_much_to_tell_is_dropped, who_follows_hears_of_all_uploads_and_jobs,
+          nonsense_on_the_channel_is_passed_over, a_daemon_without_watchers_only_tells,
+          stopping_does_not_wait_for_a_cache_that_is_away)

@@ -1,0 +1,51 @@
+/* Owns: finding the socket of a connection, which CivetWeb does not tell.
+ * Must not know: CivetWeb. */
+#include "connection.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+static bool is_at(const struct sockaddr_in *at, in_addr_t address, int port)
+{
+    return at->sin_family == AF_INET && at->sin_addr.s_addr == address &&
+           ntohs(at->sin_port) == port;
+}
+
+/* Both ends are compared: the other end of a connection to ourselves is ours, too. */
+static bool connects(int fd, in_addr_t peer, int peer_port, int own_port)
+{
+    struct sockaddr_in far = { 0 }, near = { 0 };
+    socklen_t far_size = sizeof(far), near_size = sizeof(near);
+
+    return getpeername(fd, (struct sockaddr *)&far, &far_size) == 0 &&
+           is_at(&far, peer, peer_port) &&
+           getsockname(fd, (struct sockaddr *)&near, &near_size) == 0 &&
+           near.sin_family == AF_INET && ntohs(near.sin_port) == own_port;
+}
+
+int fpd_connection_descriptor(const char *peer, int peer_port, int own_port)
+{
+    const struct dirent *entry;
+    struct in_addr address;
+    int found = -1;
+    DIR *folder;
+
+    if (inet_pton(AF_INET, peer, &address) != 1)
+        return -1;
+    folder = opendir("/proc/self/fd");
+    if (!folder)
+        return -1;
+    /* NOLINTNEXTLINE(concurrency-mt-unsafe): the folder is this thread's own */
+    while (found < 0 && (entry = readdir(folder)) != NULL) {
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+
+        if (entry->d_name[0] != '.' && connects(fd, address.s_addr, peer_port, own_port))
+            found = fd;
+    }
+    closedir(folder);
+    return found;
+}
