@@ -30,13 +30,11 @@ bool fpd_percent_decode(const char *in, size_t size, bool plus, char *out, size_
             if (high < 0 || low < 0)
                 return false;
             c = (char)(high * 16 + low);
-            if ((unsigned char)c < 0x20 || c == 0x7F)
-                return false;
             i += 2;
         } else if (c == '+' && plus) {
             c = ' ';
         }
-        if (used + 1 >= capacity)
+        if ((unsigned char)c < 0x20 || c == 0x7F || used + 1 >= capacity)
             return false;
         out[used++] = c;
     }

@@ -9,7 +9,7 @@
 #include "text.h"
 
 /** Decodes `size` bytes into `out` of `capacity` bytes, NUL added; may be in place. False for '%' without two hex
- *  digits, for %00 and other control characters, and when it does not fit. `plus` turns '+' into a space. */
+ *  digits, for control characters, encoded or not, and when it does not fit. `plus` turns '+' into a space. */
 bool fpd_percent_decode(const char *in, size_t size, bool plus, char *out, size_t capacity);
 
 /** Appends `text` with everything but RFC 8187's attr-char as %XX. */

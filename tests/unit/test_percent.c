@@ -13,7 +13,8 @@ static bool decodes(const char *in, bool plus, const char *out)
 
 START_TEST(decoding_is_strict)
 {
-    static const char *const bad[] = { "%", "%4", "%zz", "a%", "a%2", "%00", "%0a", "%7F", "%%41" };
+    static const char *const bad[] = { "%",   "%4",  "%zz",  "a%",    "a%2", "%00",
+                                       "%0a", "%7F", "%%41", "a\x19", "\x7F" };
     char buf[64];
 
     ck_assert(decodes("", false, ""));
