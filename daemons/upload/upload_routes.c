@@ -158,6 +158,7 @@ static void get_status(fpd_request *rq, void *user_data)
 static const fpd_route routes[] = {
     { FPD_METHOD_POST, "/v1/uploads/initiate", initiate_upload, 0 },
     { FPD_METHOD_PUT, "/v1/uploads/{id}/chunk", fpd_put_chunk, 0 },
+    { FPD_METHOD_GET, "/v1/uploads/{id}/chunks", fpd_get_chunks, 0 },
     { FPD_METHOD_POST, "/v1/uploads/{id}/complete", complete_upload, 0 },
     { FPD_METHOD_GET, "/v1/uploads/{id}/status", get_status, 0 },
     { FPD_METHOD_GET, "/v1/uploads/{id}/progress", fpd_watch_upload, 0 },

@@ -10,6 +10,7 @@
 bool fpd_upload_routes_add(fpd_router *router, fpd_app *app);
 
 /** The routes that are files of their own. */
+void fpd_get_chunks(fpd_request *rq, void *app);
 void fpd_put_chunk(fpd_request *rq, void *app);
 void fpd_watch_upload(fpd_request *rq, void *app);
 void fpd_stream_upload(fpd_request *rq, void *app);

@@ -174,6 +174,65 @@ FILEPROC_API fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request
 FILEPROC_API fp_status fp_upload_get(fp_uploads *ups, const char *id, fp_upload **out, fp_error *err)
     FILEPROC_NODISCARD;
 
+/** Neighbouring chunks. */
+typedef struct fp_chunk_range {
+    uint64_t first; /**< Index of the first one. */
+    uint64_t last;  /**< Index of the last one, which may be the first. */
+} fp_chunk_range;
+
+/** Most ranges that fp_upload_map() shows at once. */
+#define FILEPROC_CHUNK_RANGES_MAX 10000u
+
+/** Which chunks are there, as fp_upload_map() found them. Made by the library, read-only, released with fp_chunk_map_free();
+ *  later releases may add members at the end. */
+typedef struct fp_chunk_map {
+    size_t struct_size;            /**< The library's size of this record. */
+    const fp_chunk_range *durable; /**< Chunks that are on disk, as few ranges as there can be, ascending. */
+    const fp_chunk_range *missing; /**< Those that are not. */
+    size_t durable_count;          /**< Ranges in durable. */
+    size_t missing_count;          /**< Ranges in missing. */
+    uint64_t total_chunks;         /**< Of the whole upload. */
+    uint64_t chunks_uploaded;      /**< Durable ones of the whole upload. */
+    uint64_t chunk_size;           /**< Bytes of every chunk but the last. */
+    uint64_t first;                /**< The ranges tell of the chunks from this one on... */
+    uint64_t next;                 /**< ...to the one before this; total_chunks when that is all. */
+} fp_chunk_map;
+
+/**
+ * Tell which chunks of an upload are durable and which are missing. Memory and time depend on @p limit and hardly on the
+ * number of chunks; who wants all asks again from fp_chunk_map.next until that is total_chunks.
+ *
+ * @param ups    Borrowed.
+ * @param id     Borrowed.
+ * @param from   Index of the first chunk to tell of; at or behind the end there is nothing to tell.
+ * @param limit  Ranges of both kinds together, 1 to FILEPROC_CHUNK_RANGES_MAX.
+ * @param[out] out  Set only on success. The caller owns the map: fp_chunk_map_free().
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            out is set. Of a completed upload all chunks are durable.
+ * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_cancelled: nothing is stored any more.
+ * @retval FILEPROC_ERR_INVALID   Bad argument.
+ * @retval FILEPROC_ERR_BUSY      Another engine is just taking the upload over; try again.
+ * @retval FILEPROC_ERR_CORRUPT   The upload has failed.
+ * @retval FILEPROC_ERR_IO        The database or the storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Database, storage; never on a writer.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_map(fp_uploads *ups, const char *id, uint64_t from, uint32_t limit,
+                                     fp_chunk_map **out, fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Release a map.
+ *
+ * @param map  Taken; NULL is allowed.
+ * @par Blocking  Never.
+ * @par Threads   One thread at a time per map.
+ * @since 0.1
+ */
+FILEPROC_API void fp_chunk_map_free(fp_chunk_map *map);
+
 /**
  * Begin to receive chunk @p index. A newcomer takes the chunk over from a writer that is still at it (a dead connection,
  * mostly): the old one's next write answers chunk_superseded. A chunk that is durable already is compared with what

@@ -90,6 +90,15 @@ uint64_t fpi_ranges_prefix(const fpi_ranges *r)
     return r->count && r->at[0].begin == 0 ? r->at[0].end : 0;
 }
 
+bool fpi_ranges_next(const fpi_ranges *r, uint64_t place, fpi_range *out)
+{
+    size_t i = find(r, place);
+
+    if (i < r->count)
+        *out = r->at[i];
+    return i < r->count;
+}
+
 uint64_t fpi_ranges_change(const fpi_ranges *r, uint64_t place)
 {
     size_t i = find(r, place);

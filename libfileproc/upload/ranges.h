@@ -34,6 +34,9 @@ bool fpi_ranges_touch(const fpi_ranges *r, uint64_t begin, uint64_t end);
 /** Bytes from 0 on without a gap. */
 uint64_t fpi_ranges_prefix(const fpi_ranges *r);
 
+/** The first range that ends behind `place`; false when there is none. */
+bool fpi_ranges_next(const fpi_ranges *r, uint64_t place, fpi_range *out);
+
 /** Where the bytes at `place` change from being in the set to not being in it, or the other way: the end of the range or of the
  *  gap; UINT64_MAX behind the last one. */
 uint64_t fpi_ranges_change(const fpi_ranges *r, uint64_t place);

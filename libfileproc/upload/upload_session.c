@@ -161,6 +161,7 @@ static void adopt(fpi_session *s, progress *p)
     fpi_ranges old = s->durable;
 
     s->durable = p->durable;
+    s->parts_read = true;
     p->durable = old;
     s->chunks = fpi_session_count_chunks(s);
     s->bytes = p->bytes;
@@ -471,6 +472,23 @@ fp_status fpi_session_close(fp_uploads *ups, fpi_session *s, fpi_upload_state st
 fp_status fpi_session_reserve(const fp_uploads *ups, fpi_session *s, fp_error *err)
 {
     return fpi_ranges_reserve(&s->durable, &ups->ctx->a, s->pins, err);
+}
+
+uint64_t fpi_session_run_end(const fpi_session *s, uint64_t index, bool *durable)
+{
+    const fp_upload *facts = s->facts;
+    uint64_t place = index * facts->chunk_size, end;
+
+    for (fpi_range r; fpi_ranges_next(&s->durable, place, &r); place = r.end) {
+        uint64_t first = fpi_upload_chunks(r.begin, facts->chunk_size);
+
+        end = first + chunks_in(facts, r.begin, r.end);
+        *durable = first <= index;
+        if (end > index && end > first)
+            return *durable ? end : first;
+    }
+    *durable = false;
+    return facts->total_chunks;
 }
 
 void fpi_session_note_part(fpi_session *s, uint64_t offset, uint64_t length, int64_t now_ms)

@@ -38,6 +38,7 @@ typedef struct fpi_session {
     char file_id[FPI_UUID_SIZE];
     fp_upload *
         facts; /* what does not change while the upload is open, but for a size that is declared late */
+    bool parts_read;    /* since then `durable` is known */
     fpi_ranges durable; /* has room for one more by each pin that is just committing */
     uint64_t chunks;    /* those of which all bytes are durable */
     uint64_t bytes;
@@ -128,6 +129,8 @@ fp_status fpi_session_discard(fp_uploads *ups, fpi_session *s, fp_error *err);
 void fpi_session_note_part(fpi_session *s, uint64_t offset, uint64_t length, int64_t now_ms);
 /** With the lock held: makes room for what those who have it pinned may commit. */
 fp_status fpi_session_reserve(const fp_uploads *ups, fpi_session *s, fp_error *err);
+/** With the lock held: the end of the run of chunks, wholly durable or not, that index is in. */
+uint64_t fpi_session_run_end(const fpi_session *s, uint64_t index, bool *durable);
 
 /** With the lock held: reads row and record anew, unless somebody is at work on the upload here. For who only looks. */
 fp_status fpi_session_reread(fp_uploads *ups, fpi_session *s, fp_error *err);

@@ -31,6 +31,7 @@ typedef struct world {
     fp_part *part;
     fp_chunk *chunk;
     fp_append *append;
+    fp_chunk_map *map;
     fp_upload *upload;
     const fp_file *file;
     const fp_job *job;
@@ -168,6 +169,8 @@ static void *resize(const void *good, size_t size, size_t struct_size)
 #define GOOD_fp_append_out OUT(fp_append)
 #define GOOD_fp_append_options (&(fp_append_options)FILEPROC_APPEND_OPTIONS_INIT)
 #define GOOD_fp_chunk w->chunk
+#define GOOD_fp_chunk_map w->map
+#define GOOD_fp_chunk_map_out OUT(fp_chunk_map)
 #define GOOD_fp_chunk_out OUT(fp_chunk)
 #define GOOD_fp_chunk_options (&(fp_chunk_options)FILEPROC_CHUNK_OPTIONS_INIT)
 #define GOOD_fp_reaped (&(fp_reaped)FILEPROC_REAPED_INIT)
@@ -297,10 +300,12 @@ static void open_chunk(world *w)
     MUST(fp_upload_create(w->ups, &r, &w->upload, w->err));
     MUST(fp_chunk_begin(w->ups, w->upload->id, 0, NULL, &w->chunk, w->err));
     MUST(fp_append_begin(w->ups, w->upload->id, 0, NULL, &w->append, w->err));
+    MUST(fp_upload_map(w->ups, w->upload->id, 0, 1, &w->map, w->err));
 }
 
 static void close_world(world *w)
 {
+    fp_chunk_map_free(w->map);
     fp_chunk_free(w->chunk);
     fp_append_free(w->append);
     fp_upload_free(w->upload);

@@ -53,6 +53,18 @@ def test_the_readme_s_requests_work(daemon, tmp_path):
     assert newest["size"] == PHOTOS[0].stat().st_size
 
 
+def test_the_rest_example_of_uploads_works(daemon, tmp_path):
+    """The shell block of docs/uploads.md, with the server of the test instead of port 8000."""
+    block = re.search(r"## The REST door\n\n```sh\n(.*?)```", (TOP / "docs" / "uploads.md").read_text(), re.S)
+    assert block, "docs/uploads.md shows it no more"
+    (tmp_path / "photo.jpg").write_bytes(PHOTOS[0].read_bytes())
+    script = block.group(1).replace("localhost:8000", f"127.0.0.1:{daemon.port}")
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    chunk, chunks, completed = map(json.loads, done.stdout.splitlines())
+    assert chunk["percentage"] == 100 and chunks["durable"] == [[0, 0]] and completed["status"] == "completed", done.stdout
+
+
 def test_the_pipeline_that_the_documents_show_works(server):
     path = TOP / "docs" / "pipelines.md"
     block = re.search(r"```sh\n(curl.*?)```", path.read_text(), re.S)

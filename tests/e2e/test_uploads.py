@@ -55,6 +55,48 @@ def test_chunks_in_any_order_make_the_file(server, form):
     assert status(server, session["upload_id"])["file_id"] == done["file_id"]
 
 
+def chunk_map(server, upload_id, **query):
+    return get(server, f"/v1/uploads/{upload_id}/chunks", params=query)
+
+
+def test_the_map_tells_which_chunks_are_missing(server):
+    data = some_text(7 * CHUNK + 5)
+    session = initiate(server, len(data))
+    upload_id = session["upload_id"]
+    assert chunk_map(server, upload_id) == {
+        "upload_id": upload_id, "chunk_size": CHUNK, "total_chunks": 8, "chunks_uploaded": 0, "chunks_missing": 8,
+        "from": 0, "next": None, "durable": [], "missing": [[0, 7]]}
+    for index in (7, 2, 3):
+        send_chunk(server, upload_id, index, data[index * CHUNK:(index + 1) * CHUNK])
+    shown = chunk_map(server, upload_id)
+    assert (shown["durable"], shown["missing"]) == ([[2, 3], [7, 7]], [[0, 1], [4, 6]])
+    assert (shown["chunks_uploaded"], shown["chunks_missing"], shown["next"]) == (3, 5, None)
+    page = chunk_map(server, upload_id, **{"from": 3, "limit": 2})
+    assert (page["from"], page["next"], page["durable"], page["missing"]) == (3, 7, [[3, 3]], [[4, 6]])
+    page = chunk_map(server, upload_id, **{"from": page["next"], "limit": 2})
+    assert (page["from"], page["next"], page["durable"], page["missing"]) == (7, None, [[7, 7]], [])
+    for first, last in shown["missing"]:  # a client that knows nothing else can go on
+        for index in range(first, last + 1):
+            send_chunk(server, upload_id, index, data[index * CHUNK:(index + 1) * CHUNK])
+    assert chunk_map(server, upload_id)["durable"] == [[0, 7]]
+    done = complete(server, upload_id)
+    assert content(server, done["file_id"]) == data
+    assert chunk_map(server, upload_id)["durable"] == [[0, 7]]
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=10001", "limit=x", "from=-1", "from=1e3"])
+def test_a_map_of_nonsense_is_refused(server, query):
+    session = initiate(server, 1)
+    check_problem(ask(server, "GET", f"/v1/uploads/{session['upload_id']}/chunks?{query}"), 422, "parameter_invalid")
+
+
+def test_what_is_gone_has_no_map(server):
+    check_problem(ask(server, "GET", f"/v1/uploads/{UNKNOWN}/chunks"), 404, "upload_not_found")
+    session = initiate(server, 1)
+    ask(server, "DELETE", f"/v1/uploads/{session['upload_id']}")
+    check_problem(ask(server, "GET", f"/v1/uploads/{session['upload_id']}/chunks"), 409, "upload_cancelled")
+
+
 def test_chunks_in_order_give_the_digest_at_once(server):
     data = some_text(3 * CHUNK)
     done = upload(server, data)

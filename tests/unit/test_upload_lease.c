@@ -230,6 +230,30 @@ START_TEST(upload_may_alternate_between_engines)
 }
 END_TEST
 
+/* What is told between engines is a number; where the holes are stands beside the bytes. */
+START_TEST(chunks_at_another_engine_are_on_the_map)
+{
+    BOTH_STORES(i)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_chunk_map *m = NULL;
+        fp_error err = { 0 };
+
+        must_create(&a, 9500, id);
+        for (uint64_t chunk = 2; chunk < 8; chunk++) {
+            must_chunk(&a, id, chunk, 1);
+            ck_status(fp_upload_map(b.ups, id, 0, 9, &m, &err), FILEPROC_OK, &err);
+            ck_assert_uint_eq(m->chunks_uploaded, chunk - 1);
+            ck_assert_uint_eq(m->durable_count, 1);
+            ck_assert_uint_eq(m->durable[0].first, 2);
+            ck_assert_uint_eq(m->durable[0].last, chunk);
+            ck_assert_uint_eq(m->missing_count, 2);
+            fp_chunk_map_free(m);
+        }
+    }
+}
+END_TEST
+
 /* Behind a network completion leaves what is staged to the reaper, and that of another engine may be faster than the one who has
  * just opened the session there. */
 START_TEST(session_that_the_reaper_found_completed_shows_its_file)
@@ -727,6 +751,7 @@ START_TEST(engines_survive_every_allocation_failure)
 END_TEST
 
 RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
+          chunks_at_another_engine_are_on_the_map,
           session_that_the_reaper_found_completed_shows_its_file,
           chunk_with_other_bytes_is_found_at_the_other_engine,
           one_engine_stays_the_holder_and_reads_nothing_again,
