@@ -68,14 +68,14 @@ static bool is_repeated(const pair *pairs, size_t count)
     return false;
 }
 
-/* Where a value goes that is not for the JSON object. */
+/* Where a value goes. */
 static fpd_text *place_of(fpd_tus_metadata *m, const pair *p)
 {
     if (is_key(p, "filename") || is_key(p, "name"))
         return &m->filename;
     if (is_key(p, "filetype") || is_key(p, "type") || is_key(p, "mime_type"))
         return &m->type;
-    return is_key(p, "user_id") ? &m->owner : NULL;
+    return is_key(p, "user_id") ? &m->owner : &m->json;
 }
 
 static void add_json(fpd_text *json, const pair *p, const char *value, size_t size)
@@ -95,8 +95,8 @@ static bool take_pair(fpd_tus_metadata *m, const pair *p)
 
     if (!fpd_base64_decode(p->value, p->value_size, (unsigned char *)value, sizeof(value), &size))
         return false;
-    if (!place)
-        add_json(&m->json, p, value, size);
+    if (place == &m->json)
+        add_json(place, p, value, size);
     else if (memchr(value, '\0', size))
         return false;
     else if (place->size == 0)

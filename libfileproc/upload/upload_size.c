@@ -86,8 +86,9 @@ fp_status fp_upload_set_size(fp_uploads *ups, const char *id, uint64_t size, fp_
     if (!ups || !id)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
     rc = fpi_upload_check_size(ups, size, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_session_open(ups, id, &s, err);
+    if (rc < 0)
+        return rc;
+    rc = fpi_session_open(ups, id, &s, err);
     if (rc < 0)
         return rc;
     rc = set_size(ups, s, size, err);

@@ -6,6 +6,7 @@ import random
 import re
 import socket
 
+import tus
 from api import get, initiate, upload
 from raw_http import request
 
@@ -22,6 +23,7 @@ def seeds(server):
     body = b'{"filename":"a.txt","size":5,"mime_type":"text/plain","metadata":{"a":[1,2,{"b":null}]}}'
     pipeline = b'{"pipeline":{"steps":[{"name":"x","operation":"text.stats","params":{}}]}}'
     chunk = f"/v1/uploads/{upload_id}/chunk?chunk_index=0"
+    over_tus, deferred, speaks = tus.create(server, 100000), tus.create(server), "Tus-Resumable: 1.0.0"
     json_type = "Content-Type: application/json"
     return [
         request("POST", "/v1/uploads/initiate", json_type, f"Content-Length: {len(body)}", body=body),
@@ -38,6 +40,14 @@ def seeds(server):
         request("GET", f"/v1/uploads/{upload_id}/progress", "Connection: Upgrade", "Upgrade: websocket",
                 "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng==",
                 body=b"\x81\x84\0\0\0\0ping" + b"\x01\x82\0\0\0\0ab\x80\x81\0\0\0\0c"),
+        request("POST", "/v1/tus", speaks, "Upload-Length: 11", f"Upload-Metadata: {tus.metadata()},k,l bQ==", f"Content-Type: {tus.TYPE}",
+                "Upload-Checksum: sha1 Kq5sNclPz7QV2+lfQIuc6R7oRu0=", "Content-Length: 11", body=b"hello world"),
+        request("POST", "/v1/tus", speaks, "Upload-Defer-Length: 1", f"Upload-Metadata: {tus.metadata()}"),
+        request("PATCH", over_tus, speaks, "Upload-Offset: 0", f"Content-Type: {tus.TYPE}", "Content-Length: 10", body=b"z" * 10),
+        request("PATCH", deferred, speaks, "Upload-Offset: 0", "Upload-Length: 100", f"Content-Type: {tus.TYPE}",
+                "Transfer-Encoding: chunked", body=b"a\r\n" + b"z" * 10 + b"\r\n0\r\n\r\n"),
+        request("HEAD", over_tus, speaks),
+        request("POST", over_tus, speaks, "X-HTTP-Method-Override: HEAD"),
         request("OPTIONS", "/v1/files", "Origin: https://app.example.com", "Access-Control-Request-Method: GET"),
         request("GET", "/metrics"),
     ]
