@@ -10,6 +10,8 @@
 #include "tus_checksum.h"
 #include "upload_routes.h"
 
+#define CHUNKED_BUFFER (32u * 1024u)
+
 bool fpd_tus_check_type(fpd_request *rq)
 {
     const char *type = fpd_request_header(rq, "Content-Type");
@@ -93,14 +95,21 @@ static void keep(intake *in, const char *data, size_t size)
         (void)!fp_append_commit(in->append, NULL, &in->err);
 }
 
+/* Of a body in the chunked coding the server gives nothing that did not fill the buffer when the connection breaks, so that one is
+ * small. */
+static size_t buffer_size(const fpd_request *rq)
+{
+    if (rq->body_kind == FPD_BODY_CHUNKED)
+        return CHUNKED_BUFFER;
+    return rq->body_length < FPD_BODY_BUFFER ? (size_t)rq->body_length + 1 : FPD_BODY_BUFFER;
+}
+
 /* Through a buffer that lives only as long as the request. */
 static bool receive(intake *in, uint64_t limit)
 {
     fpd_request *rq = in->rq;
-    size_t capacity = rq->body_kind == FPD_BODY_LENGTH && rq->body_length < FPD_BODY_BUFFER
-                          ? (size_t)rq->body_length
-                          : FPD_BODY_BUFFER;
-    FPD_MEMORY buf = fpd_memory(capacity ? capacity : 1);
+    size_t capacity = buffer_size(rq);
+    FPD_MEMORY buf = fpd_memory(capacity);
     fpd_body_result result;
     size_t got;
 

@@ -394,6 +394,19 @@ def test_a_patch_that_broke_off_keeps_what_came(server):
     check_completed(server, path, DATA)
 
 
+def test_a_chunked_patch_that_broke_off_keeps_nearly_all(server):
+    path = create(server, len(DATA))
+    with Connection(server) as connection:
+        connection.send(request("PATCH", path, "Tus-Resumable: 1.0.0", f"Content-Type: {TYPE}", "Upload-Offset: 0",
+                                "Transfer-Encoding: chunked"))
+        for at in range(0, 200_000, 10_000):
+            connection.send(b"%x\r\n%b\r\n" % (10_000, DATA[at:at + 10_000]))
+    at = wait_until(lambda: offset(server, path))
+    assert 200_000 - 32 * 1024 <= at <= 200_000
+    append(server, path, at, DATA[at:])
+    check_completed(server, path, DATA)
+
+
 def test_a_patch_with_a_checksum_that_broke_off_keeps_nothing(server):
     path = create(server, len(DATA))
     with Connection(server) as connection:
