@@ -252,12 +252,15 @@ static bool obey(watching *x, const fpd_event *e)
     return his == 1 ? pass_on(x, e) : his == 0;
 }
 
+/* Another daemon may have died between a commit and the telling, so after a silence the truth is read; if that fails, the next time. */
 static bool stay_alive(watching *x)
 {
     if (fpd_event_stream_is_gone(&x->stream))
         return false;
     if (fpd_monotonic_ns() - x->wrote_ns < HEARTBEAT_NS)
         return true;
+    if (x->app->bridge && x->upload_id)
+        (void)send_state(x, x->place.taken);
     x->wrote_ns = fpd_monotonic_ns();
     return wait_for_room(x) && fpd_event_stream_heartbeat(&x->stream);
 }

@@ -65,6 +65,20 @@ def test_the_rest_example_of_uploads_works(daemon, tmp_path):
     assert chunk["percentage"] == 100 and chunks["durable"] == [[0, 0]] and completed["status"] == "completed", done.stdout
 
 
+def test_the_stream_that_the_documents_show_works(server):
+    text = (TOP / "docs" / "uploads.md").read_text()
+    command = re.search(r"### Server-sent events\n\n```sh\n(.*?)\n```", text, re.S).group(1)
+    shown = re.findall(r"^event: (\w+)\ndata: ({.*})$", text, re.M)
+    assert [name for name, _ in shown] == ["upload", "upload", "job"]
+    upload_id = upload(server, PHOTOS[0].read_bytes(), "photo.jpg", "image/jpeg")["upload_id"]
+    script = command.replace("localhost:8000", f"127.0.0.1:{server.port}").replace("curl ", "curl --max-time 2 ")
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=30, check=False,
+                          env={**os.environ, "id": upload_id})
+    seen = re.findall(r"^id: [0-9a-f]{16}-\d+\nevent: (\w+)\ndata: ({.*})$", done.stdout, re.M)
+    assert [set(json.loads(data)) for _, data in seen[:2]] == [set(json.loads(data)) for _, data in shown[1:]]
+    assert [name for name, _ in seen[:2]] == ["upload", "job"]
+
+
 def test_the_pipeline_that_the_documents_show_works(server):
     path = TOP / "docs" / "pipelines.md"
     block = re.search(r"```sh\n(curl.*?)```", path.read_text(), re.S)

@@ -22,6 +22,7 @@ import tus  # noqa: E402
 from api import (ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk,  # noqa: E402
                  try_complete, wait_until)
 from daemon_process import Daemon  # noqa: E402
+from event_source import EventSource  # noqa: E402
 from raw_http import Connection, request  # noqa: E402
 from redis_server import RedisServer, installed  # noqa: E402
 from watcher import Watcher  # noqa: E402
@@ -197,6 +198,65 @@ def test_a_watcher_sees_what_happens_at_the_other_daemon(pair):
         see(far, 0, "initiated")
         ask(pair[1], "DELETE", f"/v1/uploads/{other}")
         see(far, 0, "cancelled")
+
+
+def wait_until_heard(far, near):
+    """From its first stream on, but not at once, a daemon hears what the others tell."""
+    with EventSource(far, "/v1/events") as stream:
+        for _ in range(40):
+            marker = initiate(near, CHUNK)["upload_id"]
+            try:
+                while stream.event(0.5)[1].get("upload_id") != marker:
+                    pass
+                return
+            except TimeoutError:
+                pass
+    raise AssertionError("the other daemon is not heard")
+
+
+def test_event_streams_have_what_happens_at_the_other_daemons(pair, tmp_path):
+    """Uploads at two, jobs at a third."""
+    worker = Daemon(tmp_path / "worker", "--workers", "1", env=pair[0].env, program="fileproc-processing").start()
+    try:
+        wait_until_heard(pair[1], pair[0])
+        upload_id = initiate(pair[0], 2 * CHUNK, user_id="ann")["upload_id"]
+        with EventSource(pair[1], f"/v1/uploads/{upload_id}/events") as one, EventSource(pair[1], "/v1/events") as all_, \
+                EventSource(pair[1], "/v1/events?owner=ann") as hers, EventSource(pair[1], "/v1/events?owner=bob") as his:
+            for index in range(2):
+                send_chunk(pair[0], upload_id, index, b"x" * CHUNK)
+            done = complete(pair[0], upload_id)
+            ended = lambda name, shown: name == "job" and shown["state"] == "succeeded"
+            for stream in (one, all_, hers):
+                seen = stream.until(ended)
+                assert {shown["chunks_uploaded"] for name, shown, _ in seen if name == "upload"} >= {2}
+                [completed] = [shown for name, shown, _ in seen if shown.get("status") == "completed"]
+                assert (completed["file_id"], completed["job_id"]) == (done["file_id"], done["processing_job_id"])
+                assert {shown["job_id"] for name, shown, _ in seen if name == "job"} == {done["processing_job_id"]}
+            assert his.event()[0] == "ready"
+            with pytest.raises(TimeoutError):
+                his.event(0.5)
+            last_seen = all_.last_id
+        other = initiate(pair[0], CHUNK)["upload_id"]
+        send_chunk(pair[0], other, 0, b"x" * CHUNK)
+        time.sleep(1)  # nobody watches, and it is heard all the same
+        with EventSource(pair[1], "/v1/events", last_seen=last_seen) as all_:
+            seen = all_.until(lambda name, _: name == "ready")
+            assert [shown["chunks_uploaded"] for _, shown, _ in seen if shown.get("upload_id") == other] == [0, 1], seen
+    finally:
+        assert worker.end() is None
+
+
+def test_event_streams_say_that_redis_was_away(pair, redis):
+    wait_until_heard(pair[1], pair[0])
+    upload_id = initiate(pair[0], 2 * CHUNK)["upload_id"]
+    with EventSource(pair[1], f"/v1/uploads/{upload_id}/events") as one, EventSource(pair[1], "/v1/events") as all_:
+        assert all_.event()[0] == "ready"
+        redis.stop()
+        ask(pair[0], "DELETE", f"/v1/uploads/{upload_id}")
+        redis.start()
+        ask(pair[0], "DELETE", f"/v1/uploads/{upload_id}")
+        all_.until(lambda name, shown: name == "reset" and shown["reason"] == "gap")
+        assert one.until(lambda _, shown: shown["status"] == "cancelled")
 
 
 def test_cancelling_at_one_stops_the_other(pair):
