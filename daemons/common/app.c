@@ -51,6 +51,8 @@ static void on_progress(void *user_data, const fp_upload *upload)
                            (double)(upload->updated_at_ms - upload->created_at_ms) / 1000.0);
     } else if (strcmp(upload->status, "cancelled") == 0) {
         fpd_count_upload(app, FPD_UPLOAD_CANCELLED);
+    } else if (strcmp(upload->status, "failed") == 0) {
+        fpd_count_upload(app, FPD_UPLOAD_FAILED);
     }
 }
 

@@ -78,6 +78,7 @@ static void initiate_upload(fpd_request *rq, void *user_data)
         !fpd_json_size(rq, body, "size", &request.size) ||
         !fpd_json_string(rq, body, "mime_type", true, &request.mime_type) ||
         !fpd_json_string(rq, body, "user_id", false, &request.owner) ||
+        !fpd_json_string(rq, body, "sha256", false, &request.sha256) ||
         !take_metadata(rq, body, &metadata))
         return;
     if (!fpd_rate_limit_owner(&app->limit, rq, request.owner))

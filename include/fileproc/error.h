@@ -72,6 +72,7 @@ enum {
     X(OBJECT_NOT_FOUND, 26, "object_not_found")        \
     X(LEASE_LOST, 27, "lease_lost")                    \
     X(LEASE_HELD, 28, "lease_held")                    \
+    X(SHA256_MISMATCH, 63, "sha256_mismatch")          \
     X(MEDIA_UNSUPPORTED, 40, "media_unsupported")      \
     X(MEDIA_DAMAGED, 41, "media_damaged")              \
     X(MEDIA_TOO_LARGE, 42, "media_too_large")          \

@@ -49,6 +49,7 @@ typedef struct fp_upload {
     uint64_t offset;          /**< Durable bytes from the first one on without a gap: where an append goes on. */
     uint32_t size_unknown;    /**< 1 until fp_upload_set_size(): size and total_chunks are 0. */
     uint32_t reserved;        /**< 0. */
+    const char *expected_sha256; /**< As given at creation; or NULL. Of an upload that failed for it, sha256 is what came. */
 } fp_upload;
 
 /** Settings for fp_uploads_open(). Start from FILEPROC_UPLOADS_OPTIONS_INIT; 0 or NULL means default. The
@@ -93,10 +94,11 @@ typedef struct fp_upload_request {
     const char *note;      /**< For the caller's own use: at most 16 KiB of UTF-8 without control characters; or NULL. @since 0.1 */
     uint32_t size_unknown; /**< 1: size is 0 and is declared later, with fp_upload_set_size(). @since 0.1 */
     uint32_t reserved;     /**< 0. */
+    const char *sha256;    /**< Of the whole file, 64 hex digits, which fp_upload_complete() then insists on; or NULL. @since 0.1 */
 } fp_upload_request;
 /** An empty fp_upload_request. */
 #define FILEPROC_UPLOAD_REQUEST_INIT \
-    { sizeof(fp_upload_request), NULL, NULL, NULL, NULL, 0, NULL, 0, 0 }
+    { sizeof(fp_upload_request), NULL, NULL, NULL, NULL, 0, NULL, 0, 0, NULL }
 
 /** How fp_chunk_begin() shall check a chunk. Start from FILEPROC_CHUNK_OPTIONS_INIT. */
 typedef struct fp_chunk_options {
@@ -144,7 +146,8 @@ FILEPROC_API void fp_uploads_free(fp_uploads *ups);
  * @param[out] out  Set only on success. The caller owns the record: fp_upload_free().
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK           The session exists.
- * @retval FILEPROC_ERR_INVALID  Reason filename_invalid, metadata_invalid or type_not_allowed.
+ * @retval FILEPROC_ERR_INVALID  Reason filename_invalid, metadata_invalid, type_not_allowed, or parameter_invalid for a sha256 that
+ *                               is none.
  * @retval FILEPROC_ERR_QUOTA    Reason size_too_large, or storage_full.
  * @retval FILEPROC_ERR_IO       The database failed.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed.
@@ -450,14 +453,16 @@ FILEPROC_API fp_status fp_upload_set_size(fp_uploads *ups, const char *id, uint6
 
 /**
  * Turn a covered upload into a file of the catalog, with its default job and event, in one transaction. Takes the same time
- * for any size. Calling it again, also after a crash, gives the same answer.
+ * for any size, unless a SHA-256 was given and chunks came out of order: what was not hashed on its way in is read back first.
+ * Calling it again, also after a crash, gives the same answer.
  *
  * @param ups  Borrowed.
  * @param id   Borrowed.
  * @param[out] out  Set only on success: file_id, job_id and storage_url are in it. The caller owns it.
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK            The file exists.
- * @retval FILEPROC_ERR_INVALID   Chunks are missing. Reason upload_incomplete.
+ * @retval FILEPROC_ERR_INVALID   Chunks are missing. Reason upload_incomplete. Or the SHA-256 is another than was given: reason
+ *                                sha256_mismatch, the upload has failed for good, and there is no file.
  * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
  * @retval FILEPROC_ERR_CONFLICT  Reason upload_cancelled.
  * @retval FILEPROC_ERR_QUOTA     Reason storage_full; try again later.

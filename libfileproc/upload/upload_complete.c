@@ -7,6 +7,7 @@
 #include "job/job_private.h"
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
+#include "upload/upload_verify.h"
 
 /* One completion. What the transaction writes is prepared before it. */
 typedef struct completion {
@@ -16,6 +17,8 @@ typedef struct completion {
     fp_buf definition;     /* of the default job; empty = none */
     fpi_upload_row before; /* what the row says that is not open any more */
     bool repeated;
+    bool hashed;     /* sha256 is that of what arrived */
+    bool mismatched; /* it has failed for that */
     char key[FPI_UPLOAD_KEY_SIZE];
     char url[FPI_UPLOAD_URL_SIZE];
     char job_id[FPI_UUID_SIZE];
@@ -54,19 +57,16 @@ static fp_status prepare_job(completion *c, fp_error *err)
     return fpi_uuid7(c->ups->ctx, c->job_id, err);
 }
 
-/* A chunk that was compared may have been counted before its writer comes to note the digest: so with the lock. */
+/* There will be a file only with the digest that was asked for. */
 static void take_digest(completion *c)
 {
-    fpi_session *s = c->session;
-    unsigned char digest[FPI_DIGEST_MAX];
+    fp_upload *u = &c->upload;
 
-    pthread_mutex_lock(&s->lock);
-    if (s->hashed == c->upload.size) {
-        fpi_digest_value(&s->sha256, digest);
-        fpi_hex(digest, fpi_digest_size(FPI_DIGEST_SHA256), c->sha256);
-        c->upload.sha256 = c->sha256;
-    }
-    pthread_mutex_unlock(&s->lock);
+    c->hashed = fpi_verify_digest(c->session, c->sha256);
+    if (u->expected_sha256)
+        u->sha256 = u->expected_sha256;
+    else if (c->hashed)
+        u->sha256 = c->sha256;
 }
 
 static fp_status prepare(completion *c, fp_error *err)
@@ -133,6 +133,52 @@ static fp_status fail(completion *c, fp_error *err)
     return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "what was stored of the upload is damaged");
 }
 
+/* The bytes are others than was said: durably, so that whoever asks again hears the same. */
+static fp_status fail_mismatched(completion *c, fp_error *err)
+{
+    FPI_DISPOSE(fpi_upload_row) instead = { .upload = NULL };
+    FPI_CLEANUP(fp_upload) facts = NULL;
+    fp_upload told = *c->session->facts;
+    fp_status rc;
+
+    told.sha256 = c->sha256;
+    rc = fpi_upload_copy(c->ups->ctx, &told, &facts, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_upload_row_mismatch(c->ups, c->upload.id, c->sha256, &instead, err);
+    if (rc < 0)
+        return rc;
+    if (instead.upload) { /* by a commit of ours that was reported as failed, and was not */
+        fpi_session_end(c->ups, c->session, instead.state, fpi_steal(&instead.upload));
+        c->repeated = true;
+        return FILEPROC_OK;
+    }
+    fpi_log(c->ups->ctx, FILEPROC_LOG_INFO, "upload", "%s: another SHA-256 than was said",
+            c->upload.id);
+    fpi_session_end(c->ups, c->session, FPI_UPLOAD_FAILED, fpi_steal(&facts));
+    c->mismatched = true;
+    return fpi_verify_mismatch(err);
+}
+
+static bool is_mismatched(const completion *c)
+{
+    const char *expected = c->upload.expected_sha256;
+
+    return expected && c->hashed && strcmp(expected, c->sha256) != 0;
+}
+
+/* Where what is staged can't be read back the object can: no file of the catalog shows it yet. */
+static fp_status verify_published(completion *c, fp_error *err)
+{
+    fp_status rc;
+
+    if (!c->upload.expected_sha256 || c->hashed)
+        return FILEPROC_OK;
+    rc = fpi_verify_published(c->ups, c->session, err);
+    if (rc == FILEPROC_OK)
+        c->hashed = fpi_verify_digest(c->session, c->sha256);
+    return rc == FILEPROC_OK && is_mismatched(c) ? fail_mismatched(c, err) : rc;
+}
+
 /* When the row was not open any more it was a completion of ours whose commit was reported as failed, and was not; or another
  * engine was faster, while our lease had run out. */
 static void finish(completion *c, fp_upload *facts)
@@ -148,23 +194,32 @@ static void finish(completion *c, fp_upload *facts)
         fpi_job_ring(c->ups->jobs, c->upload.job_id, c->upload.file_id);
 }
 
+static fp_status publish(completion *c, fp_error *err)
+{
+    fp_status rc = fp_assembly_publish(c->session->assembly, c->key, c->upload.size, 0, err);
+
+    if (rc == FILEPROC_ERR_CORRUPT || rc == FILEPROC_ERR_NOTFOUND)
+        return fail(c, err);
+    return rc < 0 ? rc : verify_published(c, err);
+}
+
 /* By the one who is busy with the session. */
 static fp_status run(completion *c, fp_upload **record, fp_error *err)
 {
     FPI_CLEANUP(fp_upload) facts = NULL;
     fp_status rc = prepare(c, err);
 
+    if (rc == FILEPROC_OK && is_mismatched(c))
+        return fail_mismatched(c, err);
     if (rc == FILEPROC_OK)
         rc = fpi_upload_copy(c->ups->ctx, &c->upload, &facts, err);
     if (rc == FILEPROC_OK)
         rc = fpi_upload_copy(c->ups->ctx, &c->upload, record, err);
-    if (rc == FILEPROC_OK) {
-        rc = fp_assembly_publish(c->session->assembly, c->key, c->upload.size, 0, err);
-        if (rc == FILEPROC_ERR_CORRUPT || rc == FILEPROC_ERR_NOTFOUND)
-            rc = fail(c, err);
-    }
     if (rc == FILEPROC_OK)
-        rc = fp_database_transact(c->ups->db, 0, complete_body, c, err);
+        rc = publish(c, err);
+    if (rc < 0 || c->repeated)
+        return rc;
+    rc = fp_database_transact(c->ups->db, 0, complete_body, c, err);
     if (rc == FILEPROC_OK)
         finish(c, fpi_steal(&facts));
     return rc;
@@ -199,6 +254,15 @@ static fp_status enter(fp_uploads *ups, fpi_session *s, bool *completed, fp_erro
     return rc;
 }
 
+/* Whoever watches learns that it has failed. */
+static void tell_mismatch(fp_uploads *ups, fpi_session *s)
+{
+    FPI_CLEANUP(fp_upload) record = NULL;
+
+    if (fpi_session_record(ups, s, &record, NULL) == FILEPROC_OK)
+        fpi_upload_tell(ups, record);
+}
+
 /* What another call has made of it, or an earlier one of which we did not know. */
 static fp_status show_completed(fp_uploads *ups, fpi_session *s, fp_upload **out, fp_error *err)
 {
@@ -215,9 +279,11 @@ static fp_status complete(fp_uploads *ups, fpi_session *s, fp_upload **out, fp_e
 {
     FPI_DISPOSE(completion) c = { .ups = ups, .session = s };
     FPI_CLEANUP(fp_upload) record = NULL;
-    bool completed;
-    fp_status rc = enter(ups, s, &completed, err);
+    bool completed = false;
+    fp_status rc = fpi_verify_staged(ups, s, err);
 
+    if (rc == FILEPROC_OK)
+        rc = enter(ups, s, &completed, err);
     if (rc == FILEPROC_OK && completed)
         return show_completed(ups, s, out, err);
     if (rc < 0)
@@ -226,6 +292,8 @@ static fp_status complete(fp_uploads *ups, fpi_session *s, fp_upload **out, fp_e
     fpi_session_leave(ups, s);
     fpi_lease_leave(ups, s);
     pthread_mutex_unlock(&s->lock);
+    if (c.mismatched)
+        tell_mismatch(ups, s);
     if (rc < 0)
         return rc;
     if (c.repeated)

@@ -9,6 +9,7 @@
 #include "upload/filename.h"
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
+#include "upload/upload_verify.h"
 
 #define OWNER_MAX 255u
 #define METADATA_MAX (16u * 1024u)
@@ -97,6 +98,7 @@ typedef struct creation {
     char id[FPI_UUID_SIZE];
     char file_id[FPI_UUID_SIZE];
     char type[FPI_MEDIA_TYPE_SIZE];
+    char sha256[2 * FPI_DIGEST_MAX + 1];
 } creation;
 
 static fp_status check_request(const fp_uploads *ups, const fp_upload_request *req, creation *c,
@@ -119,6 +121,10 @@ static fp_status check_request(const fp_uploads *ups, const fp_upload_request *r
     if (rc == FILEPROC_OK &&
         (req->reserved || req->size_unknown > 1 || (req->size_unknown && req->size)))
         rc = fp_error_setf(err, FILEPROC_ERR_INVALID, "size or size_unknown has no meaning");
+    if (rc == FILEPROC_OK && req->sha256) {
+        rc = fpi_verify_normalise(req->sha256, c->sha256, err);
+        u->expected_sha256 = c->sha256;
+    }
     return rc < 0 ? rc : fpi_upload_check_size(ups, req->size, err);
 }
 

@@ -14,7 +14,7 @@ typedef struct upload_record {
     char texts[];
 } upload_record;
 
-enum { TEXT_COUNT = 10 };
+enum { TEXT_COUNT = 11 };
 
 static void list_texts(fp_upload *u, const char **texts[TEXT_COUNT])
 {
@@ -28,6 +28,7 @@ static void list_texts(fp_upload *u, const char **texts[TEXT_COUNT])
     texts[7] = &u->sha256;
     texts[8] = &u->storage_url;
     texts[9] = &u->note;
+    texts[10] = &u->expected_sha256;
 }
 
 fp_status fpi_upload_copy(const fp_context *ctx, const fp_upload *from, fp_upload **out,
@@ -124,7 +125,13 @@ static fp_status set_outcome(json_t *o, const fp_upload *u, fp_error *err)
 {
     fp_status rc = set_text(o, "file_id", u->file_id, err);
 
-    return rc < 0 ? rc : set_text(o, "processing_job_id", u->job_id, err);
+    if (rc == FILEPROC_OK)
+        rc = set_text(o, "processing_job_id", u->job_id, err);
+    if (rc == FILEPROC_OK)
+        rc = set_text(o, "sha256", u->sha256, err);
+    if (rc == FILEPROC_OK)
+        rc = set_text(o, "expected_sha256", u->expected_sha256, err);
+    return rc;
 }
 
 /* In hundredths: jansson would print 33.33 with all of a double's digits, and printf with the locale's comma. */

@@ -8,7 +8,7 @@
 
 #define COLUMNS                                                                                    \
     "id, owner, filename, size, mime_type, chunk_size, status, file_id, job_id, metadata, sha256," \
-    " created_at, updated_at, expires_at, note, size_unknown"
+    " created_at, updated_at, expires_at, note, size_unknown, expected_sha256"
 
 static const char *const names[] = { "open", "completed", "failed", "cancelled", "expired" };
 
@@ -47,13 +47,14 @@ static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
         FILEPROC_V_TEXT(call->file_id),   FILEPROC_V_TEXT(u->metadata),
         FILEPROC_V_INT(u->created_at_ms), FILEPROC_V_INT(u->expires_at_ms),
         FILEPROC_V_TEXT(u->note),         FILEPROC_V_INT(u->size_unknown),
+        FILEPROC_V_TEXT(u->expected_sha256),
     };
 
     return fp_tx_exec(tx,
                       "INSERT INTO uploads (id, owner, filename, size, mime_type, chunk_size,"
                       " status, file_id, metadata, created_at, updated_at, expires_at, note,"
-                      " size_unknown)"
-                      " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10, $11, $12)",
+                      " size_unknown, expected_sha256)"
+                      " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10, $11, $12, $13)",
                       row, sizeof(row) / sizeof(*row), NULL, err);
 }
 
@@ -101,7 +102,8 @@ static fp_status take_row(fp_uploads *ups, fp_rows *rows, fpi_upload_row *out, f
                     .updated_at_ms = fp_rows_int64(rows, 12),
                     .expires_at_ms = fp_rows_int64(rows, 13),
                     .note = fp_rows_text(rows, 14),
-                    .size_unknown = fp_rows_int64(rows, 15) != 0 };
+                    .size_unknown = fp_rows_int64(rows, 15) != 0,
+                    .expected_sha256 = fp_rows_text(rows, 16) };
     char url[FPI_UPLOAD_URL_SIZE];
     fp_status rc = fpi_upload_state_read(fp_rows_text(rows, 6), &out->state, err);
 
@@ -211,13 +213,28 @@ typedef struct finish_call {
     fpi_upload_state state;
     int64_t now_ms;
     fpi_upload_row *instead;
+    const char *sha256; /* or NULL */
 } finish_call;
+
+static fp_status end_mismatched(fp_tx *tx, const finish_call *call, uint64_t *changed,
+                                fp_error *err)
+{
+    const fp_value params[] = { FILEPROC_V_TEXT(call->id), FILEPROC_V_TEXT(call->sha256),
+                                FILEPROC_V_INT(call->now_ms) };
+
+    return fp_tx_exec(tx,
+                      "UPDATE uploads SET status = 'failed', sha256 = $2, updated_at = $3"
+                      " WHERE id = $1 AND status = 'open'",
+                      params, 3, changed, err);
+}
 
 static fp_status finish_body(fp_tx *tx, void *user_data, fp_error *err)
 {
     const finish_call *call = user_data;
     uint64_t changed = 0;
-    fp_status rc = fpi_upload_row_end(tx, call->id, call->state, call->now_ms, &changed, err);
+    fp_status rc = call->sha256
+                       ? end_mismatched(tx, call, &changed, err)
+                       : fpi_upload_row_end(tx, call->id, call->state, call->now_ms, &changed, err);
 
     fpi_upload_row_dispose(call->instead);
     if (rc < 0 || changed)
@@ -228,7 +245,15 @@ static fp_status finish_body(fp_tx *tx, void *user_data, fp_error *err)
 fp_status fpi_upload_row_finish(fp_uploads *ups, const char *id, fpi_upload_state state,
                                 fpi_upload_row *instead, fp_error *err)
 {
-    finish_call call = { ups, id, state, fpi_now_ms(ups->ctx), instead };
+    finish_call call = { ups, id, state, fpi_now_ms(ups->ctx), instead, NULL };
+
+    return fp_database_transact(ups->db, 0, finish_body, &call, err);
+}
+
+fp_status fpi_upload_row_mismatch(fp_uploads *ups, const char *id, const char *sha256,
+                                  fpi_upload_row *instead, fp_error *err)
+{
+    finish_call call = { ups, id, FPI_UPLOAD_FAILED, fpi_now_ms(ups->ctx), instead, sha256 };
 
     return fp_database_transact(ups->db, 0, finish_body, &call, err);
 }

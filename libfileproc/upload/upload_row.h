@@ -58,6 +58,10 @@ fp_status fpi_upload_row_end(fp_tx *tx, const char *id, fpi_upload_state state, 
 fp_status fpi_upload_row_finish(fp_uploads *ups, const char *id, fpi_upload_state state,
                                 fpi_upload_row *instead, fp_error *err);
 
+/** The same for one whose bytes are others than was said: it has failed, and these are their SHA-256. */
+fp_status fpi_upload_row_mismatch(fp_uploads *ups, const char *id, const char *sha256,
+                                  fpi_upload_row *instead, fp_error *err);
+
 /** Nothing is stored any more for a session that ended without a file. */
 fp_status fpi_upload_row_clear(fp_uploads *ups, const char *id, fp_error *err);
 

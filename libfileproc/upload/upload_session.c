@@ -6,6 +6,7 @@
 
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
+#include "upload/upload_verify.h"
 
 #define READ_SIZE (64u * 1024u)
 
@@ -336,6 +337,8 @@ fp_status fpi_session_check_open(const fp_uploads *ups, const fpi_session *s, fp
         return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_UPLOAD_CANCELLED,
                                 "the upload was cancelled");
     case FPI_UPLOAD_FAILED:
+        if (fpi_verify_has_failed(s->facts))
+            return fpi_verify_mismatch(err);
         return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "what was stored of the upload is damaged");
     case FPI_UPLOAD_EXPIRED:
         return expired(err);

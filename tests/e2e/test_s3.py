@@ -14,7 +14,8 @@ import requests
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 
 import tus  # noqa: E402
-from api import ask, check_problem, complete, content, initiate, send_chunk, status, try_chunk, try_complete, wait_until  # noqa: E402
+from api import (ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk, try_complete,  # noqa: E402
+                 wait_until)
 from daemon_process import Daemon  # noqa: E402
 from raw_http import Connection, request  # noqa: E402
 from s3_gateway import Gateway, installed  # noqa: E402
@@ -120,6 +121,28 @@ def test_an_upload_over_tus_without_a_length_goes_through(daemon):
     tus.append(daemon, path, at, data[at:], {"Upload-Length": str(len(data))})
     done = status(daemon, tus.upload_id(path))
     assert content(daemon, done["file_id"]) == data
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["in order", "backwards"])
+def test_only_the_bytes_that_were_said_become_a_file(daemon, order):
+    """Parts can't be read back, so the object is there before its digest is known."""
+    data = make(2)
+    digest = hashlib.sha256(data).hexdigest()
+    session = initiate(daemon, len(data), "file.zip", "application/zip", sha256=digest)
+    wrong = initiate(daemon, len(data), "file.zip", "application/zip", sha256=hashlib.sha256(b"").hexdigest())
+    for index in order:
+        send_chunk(daemon, session["upload_id"], index, chunk_of(data, index))
+        send_chunk(daemon, wrong["upload_id"], index, chunk_of(data, index))
+    check_problem(try_complete(daemon, wrong["upload_id"]), 422, "sha256_mismatch")
+    done = complete(daemon, session["upload_id"])
+    assert done["sha256"] == digest and content(daemon, done["file_id"]) == data
+    daemon.kill()
+    daemon.start()
+    check_problem(try_complete(daemon, wrong["upload_id"]), 422, "sha256_mismatch")
+    assert complete(daemon, session["upload_id"]) == done
+    assert [item["key"] for item in get(daemon, "/v1/objects?prefix=files/")["items"]] == [f"files/{done['file_id']}"]
+    assert [file["id"] for file in get(daemon, "/v1/files")["items"]] == [done["file_id"]]
+    assert ask(daemon, "DELETE", f"/v1/files/{done['file_id']}").status_code == 204
 
 
 @pytest.mark.parametrize("way", ["minio", "unsigned"])

@@ -104,6 +104,44 @@ def test_chunks_in_order_give_the_digest_at_once(server):
     assert get(server, f"/v1/files/{done['file_id']}")["sha256"] == done["sha256"]
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (0, 2, 1)], ids=["in order", "backwards", "with a hole"])
+def test_the_digest_that_was_said_is_that_of_the_file(server, order):
+    data = some_text(2 * CHUNK + 77)
+    digest = hashlib.sha256(data).hexdigest()
+    session = initiate(server, len(data), sha256=digest.upper())
+    assert status(server, session["upload_id"])["expected_sha256"] == digest
+    for index in order:
+        send_chunk(server, session["upload_id"], index, data[index * CHUNK:(index + 1) * CHUNK])
+    done = complete(server, session["upload_id"])
+    assert done["sha256"] == digest and get(server, f"/v1/files/{done['file_id']}")["sha256"] == digest
+    assert content(server, done["file_id"]) == data
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)], ids=["in order", "backwards"])
+def test_other_bytes_than_were_said_make_no_file(server, order):
+    data, owner = some_text(2 * CHUNK + 77), f"mismatch {order}"
+    session = initiate(server, len(data), sha256=hashlib.sha256(b"other").hexdigest(), user_id=owner)
+    upload_id = session["upload_id"]
+    for index in order:
+        send_chunk(server, upload_id, index, data[index * CHUNK:(index + 1) * CHUNK])
+    for _ in range(2):
+        check_problem(try_complete(server, upload_id), 422, "sha256_mismatch")
+    shown = status(server, upload_id)
+    assert (shown["status"], shown["file_id"]) == ("failed", None)
+    assert shown["expected_sha256"] == hashlib.sha256(b"other").hexdigest()
+    assert shown["sha256"] == hashlib.sha256(data).hexdigest()
+    check_problem(try_chunk(server, upload_id, 0, data[:CHUNK]), 422, "sha256_mismatch")
+    check_problem(ask(server, "GET", f"/v1/uploads/{upload_id}/chunks"), 422, "sha256_mismatch")
+    assert get(server, "/v1/files", params={"owner": owner})["items"] == []
+    assert not [p for p in (server.data / "objects" / "staging").iterdir() if upload_id in p.name]
+    assert ask(server, "DELETE", f"/v1/uploads/{upload_id}").status_code == 200
+
+
+@pytest.mark.parametrize("digest", ["", "e3b0", "g" * 64, "0" * 65, 7, ["0" * 64]])
+def test_what_is_no_digest_is_refused(server, digest):
+    check_problem(try_initiate(server, size=1, sha256=digest), 422, "parameter_invalid")
+
+
 def test_several_chunks_at_once(server):
     data = some_text(12 * CHUNK)
     session = initiate(server, len(data))

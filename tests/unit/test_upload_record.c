@@ -29,7 +29,8 @@ static fp_upload sample(void)
                         .total_chunks = 3,
                         .created_at_ms = 1750000000000,
                         .updated_at_ms = 1750000000001,
-                        .expires_at_ms = 1750003600000 };
+                        .expires_at_ms = 1750003600000,
+                        .expected_sha256 = "def" };
 }
 
 START_TEST(json_has_all_members)
@@ -49,7 +50,8 @@ START_TEST(json_has_all_members)
                      "\"chunk_size\":3000000000,\"created_at\":\"2025-06-15T15:06:40.000Z\","
                      "\"updated_at\":\"2025-06-15T15:06:40.001Z\","
                      "\"expires_at\":\"2025-06-15T16:06:40.000Z\",\"file_id\":\"f1\","
-                     "\"processing_job_id\":\"j1\",\"percentage\":66.67,"
+                     "\"processing_job_id\":\"j1\",\"sha256\":\"abc\",\"expected_sha256\":\"def\","
+                     "\"percentage\":66.67,"
                      "\"metadata\":{\"a\": 0.1, \"b\":[1,2]}}");
     fp_buf_dispose(&json);
     fp_context_free(ctx);
