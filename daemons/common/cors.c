@@ -31,7 +31,7 @@ void fpd_cors_options(fpd_request *rq, const char *methods)
         fpd_reply_header(rq, "Access-Control-Allow-Methods", "%s", methods);
         fpd_reply_header(
             rq, "Access-Control-Allow-Headers",
-            "Authorization, Content-Digest, Content-Type, If-None-Match, If-Range, Range, "
+            "Authorization, Content-Digest, Content-Type, Idempotency-Key, If-None-Match, If-Range, Range, "
             "Tus-Resumable, Upload-Checksum, Upload-Defer-Length, Upload-Length, Upload-Metadata, "
             "Upload-Offset, X-HTTP-Method-Override, X-Request-Id, X-Requested-With");
         fpd_reply_header(rq, "Access-Control-Max-Age", "600");

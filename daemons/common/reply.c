@@ -64,7 +64,8 @@ static void write_head(fpd_request *rq, fpd_text *out, int status, const char *t
         fpd_text_printf(
             out,
             "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n"
-            "Access-Control-Expose-Headers: Content-Disposition, Content-Range, ETag, Location, "
+            "Access-Control-Expose-Headers: Content-Disposition, Content-Range, ETag, "
+            "Idempotency-Replayed, Location, "
             "Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, "
             "Tus-Version, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, "
             "Upload-Offset, X-Request-Id\r\n",

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "idempotency_key.h"
 #include "json_body.h"
 #include "problem.h"
 #include "reply.h"
@@ -25,11 +26,20 @@ void fpd_upload_problem(fpd_request *rq, fpd_app *app, const fp_error *err)
         for (size_t i = 0; i < sizeof(counted) / sizeof(*counted); i++)
             if (counted[i].reason == err->cause)
                 fpd_count_upload(app, counted[i].status);
+    if (strcmp(err->domain, "fileproc") == 0 && err->cause == FILEPROC_REASON_REQUEST_IN_PROGRESS)
+        fpd_reply_header(rq, "Retry-After", "1");
     if (strcmp(err->domain, "fileproc") == 0 && err->cause == FILEPROC_REASON_TYPE_NOT_ALLOWED)
         fpd_problem(rq, 415, "type_not_allowed",
                     "%s. ALLOWED_MIME_TYPES is the setting that lists what is.", err->message);
     else
         fpd_problem_error(rq, err);
+}
+
+/* So that a client may tell, though it need not know. */
+static void note_replay(fpd_request *rq, const fp_upload *upload)
+{
+    if (upload->flags & FILEPROC_UPLOAD_REPLAYED)
+        fpd_reply_header(rq, "Idempotency-Replayed", "true");
 }
 
 static void answer_initiated(fpd_request *rq, const fp_upload *upload)
@@ -45,6 +55,7 @@ static void answer_initiated(fpd_request *rq, const fp_upload *upload)
         upload->id, (unsigned long long)upload->chunk_size,
         (unsigned long long)upload->total_chunks, expires, upload->id);
     fpd_reply_header(rq, "Location", "/v1/uploads/%s/status", upload->id);
+    note_replay(rq, upload);
     fpd_reply_json(rq, 201, &json);
 }
 
@@ -72,6 +83,7 @@ static void initiate_upload(fpd_request *rq, void *user_data)
     fp_upload_request request = FILEPROC_UPLOAD_REQUEST_INIT;
     FPD_CLEANUP(fp_upload) upload = NULL;
     FPD_MEMORY metadata = NULL;
+    char key[FPD_IDEMPOTENCY_KEY_MAX + 1];
     fp_error err = { 0 };
 
     if (!body || !fpd_json_string(rq, body, "filename", true, &request.filename) ||
@@ -79,7 +91,8 @@ static void initiate_upload(fpd_request *rq, void *user_data)
         !fpd_json_string(rq, body, "mime_type", true, &request.mime_type) ||
         !fpd_json_string(rq, body, "user_id", false, &request.owner) ||
         !fpd_json_string(rq, body, "sha256", false, &request.sha256) ||
-        !take_metadata(rq, body, &metadata))
+        !take_metadata(rq, body, &metadata) ||
+        !fpd_idempotency_key(rq, key, &request.idempotency_key))
         return;
     if (!fpd_rate_limit_owner(&app->limit, rq, request.owner))
         return;
@@ -88,7 +101,8 @@ static void initiate_upload(fpd_request *rq, void *user_data)
         fpd_upload_problem(rq, app, &err);
         return;
     }
-    fpd_count_upload(app, FPD_UPLOAD_INITIATED);
+    if (!(upload->flags & FILEPROC_UPLOAD_REPLAYED))
+        fpd_count_upload(app, FPD_UPLOAD_INITIATED);
     answer_initiated(rq, upload);
 }
 
@@ -109,6 +123,7 @@ static void answer_completed(fpd_request *rq, const fp_upload *upload)
     fpd_text_string(&json, ",\"sha256\":");
     fpd_text_json(&json, upload->sha256);
     fpd_text_string(&json, "}");
+    note_replay(rq, upload);
     fpd_reply_json(rq, 200, &json);
 }
 
@@ -116,9 +131,13 @@ static void complete_upload(fpd_request *rq, void *user_data)
 {
     fpd_app *app = user_data;
     FPD_CLEANUP(fp_upload) upload = NULL;
+    char text[FPD_IDEMPOTENCY_KEY_MAX + 1];
+    const char *key;
     fp_error err = { 0 };
 
-    if (fp_upload_complete(app->uploads, rq->parameters[0], &upload, &err) < 0)
+    if (!fpd_idempotency_key(rq, text, &key))
+        return;
+    if (fp_upload_complete_keyed(app->uploads, rq->parameters[0], key, &upload, &err) < 0)
         fpd_upload_problem(rq, app, &err);
     else
         answer_completed(rq, upload);

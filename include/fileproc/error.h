@@ -73,6 +73,8 @@ enum {
     X(LEASE_LOST, 27, "lease_lost")                    \
     X(LEASE_HELD, 28, "lease_held")                    \
     X(SHA256_MISMATCH, 63, "sha256_mismatch")          \
+    X(IDEMPOTENCY_REUSED, 64, "idempotency_reused")    \
+    X(REQUEST_IN_PROGRESS, 65, "request_in_progress")  \
     X(MEDIA_UNSUPPORTED, 40, "media_unsupported")      \
     X(MEDIA_DAMAGED, 41, "media_damaged")              \
     X(MEDIA_TOO_LARGE, 42, "media_too_large")          \

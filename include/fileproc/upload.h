@@ -26,31 +26,33 @@ typedef struct fp_append fp_append;
 /** An upload as it was when it was read. Made by the library, read-only, released with fp_upload_free(); later
  *  releases may add members at the end. */
 typedef struct fp_upload {
-    size_t struct_size;       /**< The library's size of this record. */
-    const char *id;           /**< UUID. */
-    const char *filename;     /**< Without any folder. */
-    const char *mime_type;    /**< As declared. */
-    const char *owner;        /**< The starter kit's user_id; or NULL. */
-    const char *status;       /**< "initiated", "uploading", "completed", "failed" or "cancelled". */
-    const char *metadata;     /**< JSON object as given at creation; or NULL. */
-    const char *file_id;      /**< Set once completed; else NULL. */
-    const char *job_id;       /**< Set once completed when the type has a pipeline; else NULL. */
-    const char *sha256;       /**< Of the whole file, when known without reading it again; else NULL. */
-    const char *storage_url;  /**< "<scheme>://<bucket>/files/<file_id>"; NULL before completion. */
-    uint64_t size;            /**< Declared bytes. */
-    uint64_t bytes_received;  /**< Durable bytes. */
-    uint64_t chunk_size;      /**< Bytes of every chunk but the last. */
-    uint64_t chunks_uploaded; /**< Durable chunks, each counted once. */
-    uint64_t total_chunks;    /**< 0 for an empty file. */
-    int64_t created_at_ms;    /**< Milliseconds since 1970 UTC. */
-    int64_t updated_at_ms;    /**< Last durable change. */
-    int64_t expires_at_ms;    /**< When an unfinished upload is removed. */
-    const char *note;         /**< As given at creation; or NULL. */
-    uint64_t offset;          /**< Durable bytes from the first one on without a gap: where an append goes on. */
-    uint32_t size_unknown;    /**< 1 until fp_upload_set_size(): size and total_chunks are 0. */
-    uint32_t reserved;        /**< 0. */
+    size_t struct_size;          /**< The library's size of this record. */
+    const char *id;              /**< UUID. */
+    const char *filename;        /**< Without any folder. */
+    const char *mime_type;       /**< As declared. */
+    const char *owner;           /**< The starter kit's user_id; or NULL. */
+    const char *status;          /**< "initiated", "uploading", "completed", "failed" or "cancelled". */
+    const char *metadata;        /**< JSON object as given at creation; or NULL. */
+    const char *file_id;         /**< Set once completed; else NULL. */
+    const char *job_id;          /**< Set once completed when the type has a pipeline; else NULL. */
+    const char *sha256;          /**< Of the whole file, when known without reading it again; else NULL. */
+    const char *storage_url;     /**< "<scheme>://<bucket>/files/<file_id>"; NULL before completion. */
+    uint64_t size;               /**< Declared bytes. */
+    uint64_t bytes_received;     /**< Durable bytes. */
+    uint64_t chunk_size;         /**< Bytes of every chunk but the last. */
+    uint64_t chunks_uploaded;    /**< Durable chunks, each counted once. */
+    uint64_t total_chunks;       /**< 0 for an empty file. */
+    int64_t created_at_ms;       /**< Milliseconds since 1970 UTC. */
+    int64_t updated_at_ms;       /**< Last durable change. */
+    int64_t expires_at_ms;       /**< When an unfinished upload is removed. */
+    const char *note;            /**< As given at creation; or NULL. */
+    uint64_t offset;             /**< Durable bytes from the first one on without a gap: where an append goes on. */
+    uint32_t size_unknown;       /**< 1 until fp_upload_set_size(): size and total_chunks are 0. */
+    uint32_t flags;              /**< FILEPROC_UPLOAD_REPLAYED, or 0. */
     const char *expected_sha256; /**< As given at creation; or NULL. Of an upload that failed for it, sha256 is what came. */
 } fp_upload;
+/** fp_upload.flags: not done now; this is the answer to an earlier request with the same idempotency key. */
+#define FILEPROC_UPLOAD_REPLAYED 1u
 
 /** Settings for fp_uploads_open(). Start from FILEPROC_UPLOADS_OPTIONS_INIT; 0 or NULL means default. The
  *  handles are borrowed and must outlive the engine. */
@@ -95,10 +97,13 @@ typedef struct fp_upload_request {
     uint32_t size_unknown; /**< 1: size is 0 and is declared later, with fp_upload_set_size(). @since 0.1 */
     uint32_t reserved;     /**< 0. */
     const char *sha256;    /**< Of the whole file, 64 hex digits, which fp_upload_complete() then insists on; or NULL. @since 0.1 */
+    /** 1 to 255 bytes that the client chose for this request; or NULL. The same request of the same owner with the same key gets the same
+     *  answer, and nothing is made twice; another one is refused. Known for as long as the upload is. @since 0.1 */
+    const char *idempotency_key;
 } fp_upload_request;
 /** An empty fp_upload_request. */
 #define FILEPROC_UPLOAD_REQUEST_INIT \
-    { sizeof(fp_upload_request), NULL, NULL, NULL, NULL, 0, NULL, 0, 0, NULL }
+    { sizeof(fp_upload_request), NULL, NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL }
 
 /** How fp_chunk_begin() shall check a chunk. Start from FILEPROC_CHUNK_OPTIONS_INIT. */
 typedef struct fp_chunk_options {
@@ -145,9 +150,10 @@ FILEPROC_API void fp_uploads_free(fp_uploads *ups);
  * @param req  Borrowed.
  * @param[out] out  Set only on success. The caller owns the record: fp_upload_free().
  * @param[out] err  Filled only on failure. May be NULL.
- * @retval FILEPROC_OK           The session exists.
- * @retval FILEPROC_ERR_INVALID  Reason filename_invalid, metadata_invalid, type_not_allowed, or parameter_invalid for a sha256 that
- *                               is none.
+ * @retval FILEPROC_OK           The session exists. With FILEPROC_UPLOAD_REPLAYED it did before; then out shows it as it was when it
+ *                               was made, whatever has become of it.
+ * @retval FILEPROC_ERR_INVALID  Reason filename_invalid, metadata_invalid, type_not_allowed, or parameter_invalid for a sha256 or
+ *                               a key that is none; or idempotency_reused.
  * @retval FILEPROC_ERR_QUOTA    Reason size_too_large, or storage_full.
  * @retval FILEPROC_ERR_IO       The database failed.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed.
@@ -475,6 +481,30 @@ FILEPROC_API fp_status fp_upload_set_size(fp_uploads *ups, const char *id, uint6
  */
 FILEPROC_API fp_status fp_upload_complete(fp_uploads *ups, const char *id, fp_upload **out,
                                           fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * As fp_upload_complete(), for a request that a client may repeat under a key of its own: the key stands for the completion of
+ * this upload from now on, and for nothing else of its owner. What it stands for is durable, but no failure is: after one the
+ * same call tries again. In an answer that was given before, out has FILEPROC_UPLOAD_REPLAYED.
+ *
+ * @param ups  Borrowed.
+ * @param id   Borrowed.
+ * @param idempotency_key  Borrowed. 1 to 255 bytes; NULL is fp_upload_complete().
+ * @param[out] out  Set only on success. The caller owns the record: fp_upload_free().
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            The file exists.
+ * @retval FILEPROC_ERR_INVALID   Reason idempotency_reused; parameter_invalid for a key that is none; or as
+ *                                fp_upload_complete().
+ * @retval FILEPROC_ERR_CONFLICT  Reason request_in_progress: the first call with this key has not ended, here or at another
+ *                                engine. Or as fp_upload_complete().
+ * @retval FILEPROC_ERR_NOTFOUND  As fp_upload_complete(), and so the others.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_complete_keyed(fp_uploads *ups, const char *id,
+                                                const char *idempotency_key, fp_upload **out,
+                                                fp_error *err) FILEPROC_NODISCARD;
 
 /**
  * Cancel an unfinished upload and remove its bytes. Cancelling twice succeeds.

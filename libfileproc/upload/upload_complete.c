@@ -5,6 +5,7 @@
 #include "catalog/catalog_private.h"
 #include "core/buf_private.h"
 #include "job/job_private.h"
+#include "upload/idempotency.h"
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 #include "upload/upload_verify.h"
@@ -303,8 +304,68 @@ static fp_status complete(fp_uploads *ups, fpi_session *s, fp_upload **out, fp_e
     return FILEPROC_OK;
 }
 
-fp_status fp_upload_complete(fp_uploads *ups, const char *id, fp_upload **out, fp_error *err)
+/* ---- under a key ---- */
+
+/* A call with a key that was used before does not wait for the first one, as those without do. */
+static fp_status begin_completing(fpi_session *s, bool again, bool *replayed, fp_error *err)
 {
+    fp_status rc = FILEPROC_OK;
+
+    pthread_mutex_lock(&s->lock);
+    *replayed = again && s->state == FPI_UPLOAD_COMPLETED;
+    if (again && s->completing && s->state == FPI_UPLOAD_OPEN)
+        rc = fpi_idempotency_in_progress(err);
+    else
+        s->completing++;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+static fp_status complete_once(fp_uploads *ups, fpi_session *s, bool again, fp_upload **out,
+                               fp_error *err)
+{
+    fpi_lease_progress progress = { 0 };
+    fp_error e = { 0 };
+    bool replayed;
+    fp_status rc = begin_completing(s, again, &replayed, err);
+
+    if (rc < 0)
+        return rc;
+    rc = complete(ups, s, out, &e);
+    pthread_mutex_lock(&s->lock);
+    s->completing--;
+    pthread_mutex_unlock(&s->lock);
+    if (rc == FILEPROC_OK && replayed)
+        (*out)->flags |= FILEPROC_UPLOAD_REPLAYED;
+    if (rc == FILEPROC_ERR_BUSY && again &&
+        fpi_lease_look(ups, s, &progress) == FPI_VIEW_OTHERS) /* at work there, under this key */
+        return fpi_idempotency_in_progress(err);
+    if (rc < 0 && err)
+        *err = e;
+    return rc;
+}
+
+/* The key is the upload's owner's. */
+static fp_status claim_key(fp_uploads *ups, fpi_session *s, const char *text, bool *again,
+                           fp_error *err)
+{
+    fpi_idempotency key = { .key = "" };
+    bool fresh = false;
+    fp_status rc;
+
+    pthread_mutex_lock(&s->lock);
+    rc = fpi_idempotency_of_complete(text, s->facts->owner, s->id, &key, err);
+    pthread_mutex_unlock(&s->lock);
+    if (rc == FILEPROC_OK)
+        rc = fpi_idempotency_claim(ups, &key, s->id, &fresh, err);
+    *again = !fresh;
+    return rc;
+}
+
+fp_status fp_upload_complete_keyed(fp_uploads *ups, const char *id, const char *idempotency_key,
+                                   fp_upload **out, fp_error *err)
+{
+    bool again = false;
     fpi_session *s;
     fp_status rc;
 
@@ -313,9 +374,17 @@ fp_status fp_upload_complete(fp_uploads *ups, const char *id, fp_upload **out, f
     rc = fpi_session_open(ups, id, &s, err);
     if (rc < 0)
         return rc;
-    rc = complete(ups, s, out, err);
+    if (idempotency_key)
+        rc = claim_key(ups, s, idempotency_key, &again, err);
+    if (rc == FILEPROC_OK)
+        rc = complete_once(ups, s, again, out, err);
     fpi_session_release(ups, s);
     return rc;
+}
+
+fp_status fp_upload_complete(fp_uploads *ups, const char *id, fp_upload **out, fp_error *err)
+{
+    return fp_upload_complete_keyed(ups, id, NULL, out, err);
 }
 
 /* ---- cancelling ---- */

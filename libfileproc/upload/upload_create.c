@@ -7,6 +7,7 @@
 #include "core/media_type.h"
 #include "core/options.h"
 #include "upload/filename.h"
+#include "upload/idempotency.h"
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 #include "upload/upload_verify.h"
@@ -151,28 +152,23 @@ static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creat
     return rc;
 }
 
-fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req, fp_upload **out,
-                           fp_error *err)
+/* Makes the session; EXISTS when somebody was faster with the same key. */
+static fp_status create(fp_uploads *ups, const fp_upload_request *req, const fpi_idempotency *key,
+                        fp_upload **out, fp_error *err)
 {
-    fp_upload_request r = FILEPROC_UPLOAD_REQUEST_INIT;
     FPI_CLEANUP(fp_upload) record = NULL;
     creation c = { .upload = { .id = NULL } };
     fpi_session *s = NULL;
-    fp_status rc;
+    fp_status rc = check_request(ups, req, &c, err);
 
-    if (!ups || !req || !out)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
-    rc = fpi_options_import(&r, sizeof(r), req, err);
     if (rc == FILEPROC_OK)
-        rc = check_request(ups, &r, &c, err);
-    if (rc == FILEPROC_OK)
-        rc = make(ups, &r, &c, err);
+        rc = make(ups, req, &c, err);
     if (rc == FILEPROC_OK)
         rc = fpi_upload_copy(ups->ctx, &c.upload, &record, err);
     if (rc == FILEPROC_OK)
         rc = fpi_session_new(ups, record, c.file_id, &s, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_upload_row_insert(ups, record, c.file_id, err);
+        rc = fpi_upload_row_insert(ups, record, c.file_id, key, err);
     if (rc < 0) {
         fpi_session_drop(ups, s);
         return rc;
@@ -182,4 +178,34 @@ fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req, fp_upl
     fpi_upload_tell(ups, record);
     *out = fpi_steal(&record);
     return FILEPROC_OK;
+}
+
+/* A key is looked for before anything is checked: what was allowed once is answered again when it would not be by now. */
+fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req, fp_upload **out,
+                           fp_error *err)
+{
+    fp_upload_request r = FILEPROC_UPLOAD_REQUEST_INIT;
+    fpi_idempotency key = { .key = "" };
+    fp_upload *known = NULL;
+    fp_error e = { 0 };
+    fp_status rc;
+
+    if (!ups || !req || !out)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    rc = fpi_options_import(&r, sizeof(r), req, &e);
+    if (rc == FILEPROC_OK)
+        rc = fpi_idempotency_of_create(&r, &key, &e);
+    if (rc == FILEPROC_OK)
+        rc = fpi_idempotency_replay(ups, &key, &known, &e);
+    if (rc == FILEPROC_OK && !known)
+        rc = create(ups, &r, &key, &known, &e);
+    if (rc == FILEPROC_ERR_EXISTS)
+        rc = fpi_idempotency_replay(ups, &key, &known, &e);
+    if (rc == FILEPROC_OK && !known) /* forgotten between the two looks */
+        rc = fp_error_setf(&e, FILEPROC_ERR_BUSY, "the upload of this key is just being forgotten");
+    if (rc == FILEPROC_OK)
+        *out = known;
+    else if (err)
+        *err = e;
+    return rc;
 }

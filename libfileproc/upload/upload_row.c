@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "upload/idempotency.h"
 #include "upload/upload_private.h"
 
 #define COLUMNS                                                                                    \
@@ -34,6 +35,7 @@ fp_status fpi_upload_not_found(fp_error *err)
 typedef struct insert_call {
     const fp_upload *upload;
     const char *file_id;
+    const fpi_idempotency *key;
 } insert_call;
 
 static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
@@ -41,27 +43,36 @@ static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
     const insert_call *call = user_data;
     const fp_upload *u = call->upload;
     const fp_value row[] = {
-        FILEPROC_V_TEXT(u->id),           FILEPROC_V_TEXT(u->owner),
-        FILEPROC_V_TEXT(u->filename),     FILEPROC_V_INT(u->size),
-        FILEPROC_V_TEXT(u->mime_type),    FILEPROC_V_INT(u->chunk_size),
-        FILEPROC_V_TEXT(call->file_id),   FILEPROC_V_TEXT(u->metadata),
-        FILEPROC_V_INT(u->created_at_ms), FILEPROC_V_INT(u->expires_at_ms),
-        FILEPROC_V_TEXT(u->note),         FILEPROC_V_INT(u->size_unknown),
+        FILEPROC_V_TEXT(u->id),
+        FILEPROC_V_TEXT(u->owner),
+        FILEPROC_V_TEXT(u->filename),
+        FILEPROC_V_INT(u->size),
+        FILEPROC_V_TEXT(u->mime_type),
+        FILEPROC_V_INT(u->chunk_size),
+        FILEPROC_V_TEXT(call->file_id),
+        FILEPROC_V_TEXT(u->metadata),
+        FILEPROC_V_INT(u->created_at_ms),
+        FILEPROC_V_INT(u->expires_at_ms),
+        FILEPROC_V_TEXT(u->note),
+        FILEPROC_V_INT(u->size_unknown),
         FILEPROC_V_TEXT(u->expected_sha256),
     };
 
-    return fp_tx_exec(tx,
-                      "INSERT INTO uploads (id, owner, filename, size, mime_type, chunk_size,"
-                      " status, file_id, metadata, created_at, updated_at, expires_at, note,"
-                      " size_unknown, expected_sha256)"
-                      " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10, $11, $12, $13)",
-                      row, sizeof(row) / sizeof(*row), NULL, err);
+    fp_status rc =
+        fp_tx_exec(tx,
+                   "INSERT INTO uploads (id, owner, filename, size, mime_type, chunk_size,"
+                   " status, file_id, metadata, created_at, updated_at, expires_at, note,"
+                   " size_unknown, expected_sha256)"
+                   " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10, $11, $12, $13)",
+                   row, sizeof(row) / sizeof(*row), NULL, err);
+
+    return rc < 0 ? rc : fpi_idempotency_insert(tx, call->key, u, err);
 }
 
 fp_status fpi_upload_row_insert(fp_uploads *ups, const fp_upload *upload, const char *file_id,
-                                fp_error *err)
+                                const fpi_idempotency *key, fp_error *err)
 {
-    insert_call call = { upload, file_id };
+    insert_call call = { upload, file_id, key };
 
     return fp_database_transact(ups->db, 0, insert_body, &call, err);
 }

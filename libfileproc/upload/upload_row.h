@@ -35,8 +35,10 @@ fp_status fpi_upload_state_read(const char *name, fpi_upload_state *state, fp_er
 /** NOTFOUND with upload_not_found. */
 fp_status fpi_upload_not_found(fp_error *err);
 
+struct fpi_idempotency;
+/** EXISTS when its idempotency key is used. */
 fp_status fpi_upload_row_insert(fp_uploads *ups, const fp_upload *upload, const char *file_id,
-                                fp_error *err);
+                                const struct fpi_idempotency *key, fp_error *err);
 
 /** Inside a transaction, or in one of its own. */
 fp_status fpi_upload_row_select(fp_uploads *ups, fp_tx *tx, const char *id, fpi_upload_row *out,

@@ -27,12 +27,13 @@ typedef struct fpi_session {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t calmer;
     bool busy;
-    bool loaded;   /* what stands below is known */
-    bool broken;   /* a commit has failed on the disk: the assembly must be opened anew */
-    bool staged;   /* to be discarded when the upload has ended */
-    bool verifying; /* somebody reads back for the digest */
-    size_t pins;   /* chunks and appends that use the assembly */
-    uint64_t turn; /* of the last append that began; an earlier one has lost its place */
+    bool loaded;       /* what stands below is known */
+    bool broken;       /* a commit has failed on the disk: the assembly must be opened anew */
+    bool staged;       /* to be discarded when the upload has ended */
+    bool verifying;    /* somebody reads back for the digest */
+    size_t completing; /* calls that want to complete it */
+    size_t pins;       /* chunks and appends that use the assembly */
+    uint64_t turn;     /* of the last append that began; an earlier one has lost its place */
     fp_assembly *assembly;
 
     fpi_upload_state state;

@@ -151,7 +151,7 @@ fp_status fpi_verify_staged(fp_uploads *ups, fpi_session *s, fp_error *err)
     pthread_mutex_unlock(&s->lock);
     if (!wanted)
         return FILEPROC_OK;
-    rc = fpi_session_pin(ups, s, &e);
+    rc = fpi_session_pin(ups, s, 0, &e);
     if (rc ==
         FILEPROC_ERR_CONFLICT) /* it has ended meanwhile; completion knows what to say of that */
         return FILEPROC_OK;

@@ -16,6 +16,7 @@ def test_a_page_on_the_list_may_call(server):
     reply = ask(server, "OPTIONS", "/v1/uploads/x/chunk", headers={"Origin": FRIEND, **PREFLIGHT})
     assert reply.status_code == 204 and "PUT" in reply.headers["Access-Control-Allow-Methods"]
     assert "Content-Type" in reply.headers["Access-Control-Allow-Headers"]
+    assert "Idempotency-Key" in reply.headers["Access-Control-Allow-Headers"]
 
 
 def test_errors_are_readable_for_it_too(server):

@@ -79,6 +79,16 @@ def test_the_stream_that_the_documents_show_works(server):
     assert [name for name, _ in seen[:2]] == ["upload", "job"]
 
 
+def test_the_request_with_a_key_makes_one_upload(daemon):
+    block = re.search(r"### Idempotency-Key\n.*?```sh\n(.*?)```", (TOP / "docs" / "uploads.md").read_text(), re.S)
+    assert block, "docs/uploads.md shows it no more"
+    script = block.group(1).replace("localhost:8000", f"127.0.0.1:{daemon.port}")
+    done = subprocess.run(["bash", "-e", "-c", script + script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    first, again = done.stdout.splitlines()
+    assert first == again and json.loads(first)["total_chunks"] == 0, done.stdout
+
+
 def test_the_pipeline_that_the_documents_show_works(server):
     path = TOP / "docs" / "pipelines.md"
     block = re.search(r"```sh\n(curl.*?)```", path.read_text(), re.S)

@@ -168,6 +168,31 @@ def test_one_completion_counts(pair):
         check_file(pair[0], replies[0].json(), data)
 
 
+def test_a_key_holds_at_both(pair):
+    """Of those who begin, and then complete, at the same moment at both, one does it."""
+    def at_both(path, key, **arguments):
+        answers = []
+        threads = [threading.Thread(target=lambda one=one: answers.append(
+            ask(one, "POST", path, headers={"Idempotency-Key": key}, **arguments))) for one in pair * 3]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return answers
+
+    for number in range(10):
+        body = {"filename": "a.txt", "size": 0, "mime_type": "text/plain", "user_id": f"owner {number}"}
+        answers = at_both("/v1/uploads/initiate", f"begin-{number}", json=body)
+        assert {a.status_code for a in answers} == {201} and len({a.content for a in answers}) == 1, [a.text for a in answers]
+        path = f"/v1/uploads/{answers[0].json()['upload_id']}/complete"
+        answers = at_both(path, f"end-{number}")
+        assert {a.status_code for a in answers} <= {200, 409} and len({a.content for a in answers if a.status_code == 200}) == 1
+        for one in pair:
+            reply = ask(one, "POST", path, headers={"Idempotency-Key": f"end-{number}"})
+            assert reply.status_code == 200 and reply.content in {a.content for a in answers}
+            assert len(get(one, "/v1/files", params={"owner": f"owner {number}"})["items"]) == 1
+
+
 def watch(daemon, upload_id):
     return Watcher(f"ws://127.0.0.1:{daemon.port}/v1/uploads/{upload_id}/progress")
 

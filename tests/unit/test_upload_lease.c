@@ -117,6 +117,7 @@ static void cache_flush(void)
 static fp_context *cache_ctx;
 static fp_cache *shared;
 static upload_world a, b;
+static uint32_t lease_ms = LEASE_MS;
 
 static const fp_cache_driver *gated_driver(void)
 {
@@ -158,7 +159,7 @@ static void open_two(bool on_disk)
 
     open_cache(NULL);
     o.cache = shared;
-    o.lease_ms = LEASE_MS;
+    o.lease_ms = lease_ms;
     upload_world_open(&a, on_disk, &o);
     memcpy(&b, &a, sizeof(b));
     o = a.options;
@@ -251,6 +252,44 @@ START_TEST(chunks_at_another_engine_are_on_the_map)
             fp_chunk_map_free(m);
         }
     }
+}
+END_TEST
+
+/* From inside the publication at a. */
+static void complete_at_b(int slot, void *user_data)
+{
+    fp_upload *u = NULL;
+    fp_error err = { 0 };
+
+    if (slot != SLOT_PUBLISH)
+        return;
+    a.on_slot = NULL;
+    ck_reason(fp_upload_complete_keyed(b.ups, user_data, "key", &u, &err), FILEPROC_ERR_CONFLICT,
+              "request_in_progress", &err);
+    must_be_busy(fp_upload_complete_keyed(b.ups, user_data, "another key", &u, &err), &err);
+}
+
+START_TEST(completion_in_progress_at_another_engine_is_told)
+{
+    lease_ms = 60000;
+    BOTH_STORES(i)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_upload *u = NULL, *again = NULL;
+        fp_error err = { 0 };
+
+        must_create(&a, 500, id);
+        must_chunk(&a, id, 0, 1);
+        a.slot_data = id;
+        a.on_slot = complete_at_b;
+        ck_status(fp_upload_complete_keyed(a.ups, id, "key", &u, &err), FILEPROC_OK, &err);
+        ck_assert(!a.on_slot);
+        ck_status(fp_upload_complete_keyed(b.ups, id, "key", &again, &err), FILEPROC_OK, &err);
+        ck_assert_str_eq(u->file_id, again->file_id);
+        fp_upload_free(u);
+        fp_upload_free(again);
+    }
+    lease_ms = LEASE_MS;
 }
 END_TEST
 
@@ -751,7 +790,7 @@ START_TEST(engines_survive_every_allocation_failure)
 END_TEST
 
 RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
-          chunks_at_another_engine_are_on_the_map,
+          chunks_at_another_engine_are_on_the_map, completion_in_progress_at_another_engine_is_told,
           session_that_the_reaper_found_completed_shows_its_file,
           chunk_with_other_bytes_is_found_at_the_other_engine,
           one_engine_stays_the_holder_and_reads_nothing_again,

@@ -56,7 +56,7 @@ class UploadsOptions(Sized):
 class UploadRequest(Sized):
     _fields_ = [("struct_size", c_size_t), ("filename", c_char_p), ("mime_type", c_char_p), ("owner", c_char_p),
                 ("metadata", c_char_p), ("size", c_uint64), ("note", c_char_p), ("size_unknown", c_uint32),
-                ("reserved", c_uint32), ("sha256", c_char_p)]
+                ("reserved", c_uint32), ("sha256", c_char_p), ("idempotency_key", c_char_p)]
 
 
 class FileQuery(Sized):
@@ -71,7 +71,7 @@ class Upload(Structure):
                 ("bytes_received", c_uint64), ("chunk_size", c_uint64), ("chunks_uploaded", c_uint64),
                 ("total_chunks", c_uint64), ("created_at_ms", c_int64), ("updated_at_ms", c_int64),
                 ("expires_at_ms", c_int64), ("note", c_char_p), ("offset", c_uint64), ("size_unknown", c_uint32),
-                ("reserved", c_uint32), ("expected_sha256", c_char_p)]
+                ("flags", c_uint32), ("expected_sha256", c_char_p)]
 
 
 class File(Structure):
