@@ -23,6 +23,8 @@ def environment(**changes):
     """Of the tests' own environment a daemon gets next to nothing, so that no setting of the machine's owner leaks in."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")
             if name in os.environ}
+    if HELPER.parent.parent.parent != PREFIX:  # another build's
+        kept["FILEPROC_HELPER"] = str(HELPER)
     return {**kept, "LD_LIBRARY_PATH": str(PREFIX / "lib"), **changes}
 
 
