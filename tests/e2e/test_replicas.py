@@ -279,7 +279,7 @@ def test_event_streams_say_that_redis_was_away(pair, redis):
         redis.stop()
         ask(pair[0], "DELETE", f"/v1/uploads/{upload_id}")
         redis.start()
-        ask(pair[0], "DELETE", f"/v1/uploads/{upload_id}")
+        wait_until(lambda: ask(pair[0], "DELETE", f"/v1/uploads/{upload_id}").status_code == 200)
         all_.until(lambda name, shown: name == "reset" and shown["reason"] == "gap")
         assert one.until(lambda _, shown: shown["status"] == "cancelled")
 
