@@ -21,12 +21,10 @@ struct fp_append {
     fp_part *part; /* of a gap; or NULL */
     uint64_t part_begin, part_end;
     int64_t part_began_ms;
-    bool hashing;           /* `sha256` goes on from where the session's was */
-    bool apart;             /* `sha256` is of this part alone */
     uint64_t pass_end;      /* up to here the bytes at `at` are durable, and compared */
     unsigned char *compare; /* FPI_COMPARE_SIZE bytes; made when needed */
     fpi_expectation expected;
-    fpi_digest sha256; /* the hasher's until it has finished */
+    fpi_part_digest digest;
 };
 
 static fp_status set_options(fp_append *a, const fp_append_options *opts, uint64_t *length,
@@ -92,7 +90,7 @@ static fp_status begin(fp_append *a, uint64_t offset, uint64_t length, fp_error 
 
 static void end_part(fp_append *a)
 {
-    fpi_hasher_finish(&a->ups->hasher, &a->sha256);
+    fpi_part_digest_finish(&a->digest, a->ups);
     fp_part_free(fpi_steal(&a->part));
 }
 
@@ -155,15 +153,6 @@ static fp_status check_turn(const fp_append *a, fp_error *err)
 
 /* ---- making durable ---- */
 
-static size_t make_note(const fp_append *a, unsigned char note[FPI_SHA256_STATE_SIZE])
-{
-    if (a->hashing)
-        fpi_sha256_save(&a->sha256, note);
-    else if (a->apart)
-        fpi_digest_value(&a->sha256, note);
-    return a->hashing ? FPI_SHA256_STATE_SIZE : a->apart ? FPI_DIGEST_MAX : 0;
-}
-
 /* All that can fail for want of memory comes before the part is durable. */
 static fp_status prepare_commit(fp_append *a, fp_upload **record, fp_error *err)
 {
@@ -180,49 +169,21 @@ static fp_status prepare_commit(fp_append *a, fp_upload **record, fp_error *err)
     return rc < 0 ? rc : fpi_lease_fence(a->ups, s, a->epoch, err);
 }
 
-/* The part is durable. But when the upload has ended meanwhile its bytes go with it. */
-static fp_status note_commit(fp_append *a, fp_upload *record, fp_error *err)
-{
-    fpi_session *s = a->session;
-    fp_status rc = FILEPROC_OK;
-
-    pthread_mutex_lock(&s->lock);
-    if (s->state != FPI_UPLOAD_OPEN)
-        rc = fpi_session_check_open(a->ups, s, err);
-    if (rc == FILEPROC_OK) {
-        fpi_session_note_part(s, a->part_begin, a->at - a->part_begin, fpi_now_ms(a->ups->ctx));
-        if (a->hashing && s->hashed == a->part_begin) {
-            s->sha256 = a->sha256;
-            s->hashed = a->at;
-        }
-        if (record)
-            fpi_session_show(s, record);
-        fpi_lease_tell(a->ups, s);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return rc;
-}
-
-/* `at` is where the part ends. Only a digest lets it end before, at what is durable behind it. */
+/* The part ends at `at`; only with a digest before, at what is durable behind it. */
 static fp_status commit_part(fp_append *a, fp_upload **record, fp_error *err)
 {
     unsigned char note[FPI_SHA256_STATE_SIZE];
-    uint64_t at = a->at;
+    fpi_range part = { a->part_begin, a->at < a->part_end ? a->at : a->part_end };
     fp_status rc;
 
-    if (at > a->part_end)
-        at = a->part_end;
-    fpi_hasher_finish(&a->ups->hasher, &a->sha256);
+    fpi_part_digest_finish(&a->digest, a->ups);
     rc = prepare_commit(a, record, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_session_commit(a->ups, a->session, a->part, note, make_note(a, note), err);
-    if (rc == FILEPROC_OK) {
-        uint64_t behind = a->at;
-
-        a->at = at;
-        rc = note_commit(a, record ? *record : NULL, err);
-        a->at = behind;
-    }
+        rc = fpi_session_commit(a->ups, a->session, a->part, note,
+                                fpi_part_digest_note(&a->digest, note), err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_session_take_part(a->ups, a->session, part, &a->digest, record ? *record : NULL,
+                                   err);
     end_part(a);
     return rc;
 }
@@ -262,12 +223,7 @@ static void look(fp_append *a)
     a->part_end = change < a->end ? change : a->end;
     if (step_end(a) < a->part_end)
         a->part_end = step_end(a);
-    a->hashing = s->hashed == a->at;
-    a->apart = !a->hashing && !fpi_reads_back(a->ups);
-    if (a->hashing)
-        a->sha256 = s->sha256;
-    else if (a->apart)
-        fpi_digest_init(&a->sha256, FPI_DIGEST_SHA256);
+    fpi_part_digest_begin(&a->digest, a->ups, s, a->at);
 }
 
 static fp_status begin_compare(fp_append *a, fp_error *err)
@@ -344,15 +300,6 @@ static size_t slice_size(const fp_append *a, size_t size)
     return n > chunk ? (size_t)chunk : n;
 }
 
-static void hash_slice(fp_append *a, const unsigned char *data, size_t size)
-{
-    if (!a->hashing && !a->apart)
-        return;
-    if (a->part_end - a->part_begin < FPI_HASHER_MIN ||
-        !fpi_hasher_add(&a->ups->hasher, &a->sha256, data, size))
-        fpi_digest_update(&a->sha256, data, size);
-}
-
 static fp_status take_slice(fp_append *a, const unsigned char *data, size_t size, fp_error *err)
 {
     fp_status rc = FILEPROC_OK;
@@ -362,7 +309,8 @@ static fp_status take_slice(fp_append *a, const unsigned char *data, size_t size
         if (a->compare)
             rc = fpi_session_compare(a->ups, a->session, a->at, data, size, a->compare, err);
     } else {
-        hash_slice(a, data, size);
+        if (a->digest.whole || a->digest.apart)
+            fpi_part_digest_add(&a->digest, a->ups, a->part_end - a->part_begin, data, size);
         rc = fp_part_write(a->part, data, size, err);
     }
     if (rc == FILEPROC_OK)

@@ -17,12 +17,11 @@ struct fp_chunk {
     unsigned char
         *compare;  /* FPI_COMPARE_SIZE bytes to read back into; NULL where the store can't */
     bool ended;    /* committed, or failed for good */
-    bool hashing;  /* `sha256` goes on from where the session's was at the beginning */
-    bool apart;    /* `sha256` is of the part alone: the store can't read it back */
-    bool checking; /* `sha256` must come to `recorded` */
+    bool checking; /* the digest must come to `recorded` */
     unsigned char recorded[FPI_DIGEST_MAX];
     fpi_expectation expected;
-    fpi_digest sha256; /* the hasher's until it has finished */
+    fpi_part_digest
+        digest; /* of the part; when there is none and it is checked, of the whole chunk */
 };
 
 static fp_status set_digest(fp_chunk *c, const fp_chunk_options *opts, fp_error *err)
@@ -57,7 +56,7 @@ static bool find_recorded(fp_chunk *c)
     fp_part_info part, before;
     fpi_digest end;
 
-    fpi_digest_init(&c->sha256, FPI_DIGEST_SHA256);
+    fpi_digest_init(&c->digest.sha256, FPI_DIGEST_SHA256);
     if (!fpi_assembly_part_from(a, c->offset, &part) || part.length != c->length)
         return false;
     if (part.note_size == sizeof(c->recorded)) {
@@ -71,7 +70,7 @@ static bool find_recorded(fp_chunk *c)
         return true;
     return fpi_assembly_part_from(a, c->offset - c->chunk_size, &before) &&
            before.length == c->chunk_size && before.note_size == FPI_SHA256_STATE_SIZE &&
-           fpi_sha256_load(&c->sha256, before.note, NULL) == FILEPROC_OK;
+           fpi_sha256_load(&c->digest.sha256, before.note, NULL) == FILEPROC_OK;
 }
 
 /* Of bytes that can neither be read back nor have a digest of their own nobody can say whether they are the same: they count as
@@ -86,19 +85,6 @@ static fp_status begin_compare(fp_chunk *c, fp_error *err)
     return c->compare ? FILEPROC_OK : fpi_no_memory(err);
 }
 
-/* The digest of the whole goes on with a part that begins where the hashed bytes end. */
-static void begin_hashing(fp_chunk *c)
-{
-    const fpi_session *s = c->session;
-
-    c->hashing = s->hashed == c->offset + c->skip;
-    c->apart = !c->hashing && !fpi_reads_back(c->ups);
-    if (c->hashing)
-        c->sha256 = s->sha256;
-    else if (c->apart)
-        fpi_digest_init(&c->sha256, FPI_DIGEST_SHA256);
-}
-
 /* With the lock held: what of the chunk is there already. An append may have left off in the middle of it. */
 static fp_status look(fp_chunk *c, fp_error *err)
 {
@@ -106,7 +92,7 @@ static fp_status look(fp_chunk *c, fp_error *err)
     uint64_t end = c->offset + c->length, change = c->offset;
 
     c->skip = 0;
-    c->hashing = c->apart = false;
+    c->digest.whole = c->digest.apart = false;
     if (fpi_ranges_have(durable, c->offset, c->offset + 1))
         change = fpi_ranges_change(durable, c->offset);
     if (change >= end) {
@@ -119,7 +105,7 @@ static fp_status look(fp_chunk *c, fp_error *err)
                                 "bytes in the middle of chunk %llu came by appending, which must "
                                 "go on",
                                 (unsigned long long)c->index);
-    begin_hashing(c);
+    fpi_part_digest_begin(&c->digest, c->ups, c->session, change);
     return FILEPROC_OK;
 }
 
@@ -169,7 +155,7 @@ static fp_status begin(fp_chunk *c, fp_error *err)
 
 static void chunk_free(fp_chunk *c, bool pinned)
 {
-    fpi_hasher_finish(&c->ups->hasher, &c->sha256);
+    fpi_part_digest_finish(&c->digest, c->ups);
     fp_part_free(c->part);
     if (pinned)
         fpi_session_unpin(c->ups, c->session);
@@ -223,16 +209,7 @@ uint64_t fp_chunk_length(const fp_chunk *chunk)
 
 static bool is_summed(const fp_chunk *c)
 {
-    return c->checking || ((c->hashing || c->apart) && c->written >= c->skip);
-}
-
-/* Behind a copy that another thread hashes, or else here. */
-static void hash_slice(fp_chunk *c, const unsigned char *data, size_t size)
-{
-    if (!is_summed(c))
-        return;
-    if (c->length < FPI_HASHER_MIN || !fpi_hasher_add(&c->ups->hasher, &c->sha256, data, size))
-        fpi_digest_update(&c->sha256, data, size);
+    return c->checking || ((c->digest.whole || c->digest.apart) && c->written >= c->skip);
 }
 
 static fp_status take_slice(fp_chunk *c, const unsigned char *data, size_t size, fp_error *err)
@@ -240,7 +217,8 @@ static fp_status take_slice(fp_chunk *c, const unsigned char *data, size_t size,
     fp_status rc = FILEPROC_OK;
 
     fpi_expectation_add(&c->expected, data, size);
-    hash_slice(c, data, size);
+    if (is_summed(c))
+        fpi_part_digest_add(&c->digest, c->ups, c->length, data, size);
     if (c->written >= c->skip)
         rc = fp_part_write(c->part, data, size, err);
     else if (c->compare)
@@ -311,7 +289,7 @@ static bool is_recorded(const fp_chunk *c)
 {
     unsigned char value[FPI_DIGEST_MAX];
 
-    fpi_digest_value(&c->sha256, value);
+    fpi_digest_value(&c->digest.sha256, value);
     return memcmp(value, c->recorded, sizeof(value)) == 0;
 }
 
@@ -329,57 +307,24 @@ static fp_status check_whole(const fp_chunk *c, fp_error *err)
     return fpi_expectation_check(&c->expected, err);
 }
 
-/* The state of the digest of the whole behind this chunk, or the digest of the chunk alone. */
-static size_t make_note(const fp_chunk *c, unsigned char note[FPI_SHA256_STATE_SIZE])
-{
-    if (c->hashing)
-        fpi_sha256_save(&c->sha256, note);
-    else if (c->apart)
-        fpi_digest_value(&c->sha256, note);
-    return c->hashing ? FPI_SHA256_STATE_SIZE : c->apart ? FPI_DIGEST_MAX : 0;
-}
-
 static fp_status commit_part(fp_chunk *c, fp_error *err)
 {
     unsigned char note[FPI_SHA256_STATE_SIZE];
 
     if (!c->part)
         return FILEPROC_OK;
-    return fpi_session_commit(c->ups, c->session, c->part, note, make_note(c, note), err);
-}
-
-/* The chunk is durable. But when the upload has ended meanwhile its bytes go with it. */
-static fp_status note_commit(fp_chunk *c, fp_upload *record, fp_error *err)
-{
-    fpi_session *s = c->session;
-    fp_status rc = FILEPROC_OK;
-
-    pthread_mutex_lock(&s->lock);
-    if (s->state != FPI_UPLOAD_OPEN)
-        rc = fpi_session_check_open(c->ups, s, err);
-    if (rc == FILEPROC_OK) {
-        if (c->part)
-            fpi_session_note_part(s, c->offset + c->skip, c->length - c->skip,
-                                  fpi_now_ms(c->ups->ctx));
-        if (c->hashing && s->hashed == c->offset + c->skip) {
-            s->sha256 = c->sha256;
-            s->hashed = c->offset + c->length;
-        }
-        if (record)
-            fpi_session_show(s, record);
-        fpi_lease_tell(c->ups, s);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return rc;
+    return fpi_session_commit(c->ups, c->session, c->part, note,
+                              fpi_part_digest_note(&c->digest, note), err);
 }
 
 /* All that can fail for want of memory comes before the chunk is durable. */
 static fp_status commit(fp_chunk *c, bool wanted, fp_upload **record, fp_error *err)
 {
+    const fpi_range part = { c->offset + c->skip, c->offset + c->length };
     fpi_session *s = c->session;
     fp_status rc;
 
-    fpi_hasher_finish(&c->ups->hasher, &c->sha256);
+    fpi_part_digest_finish(&c->digest, c->ups);
     rc = check_whole(c, err);
     if (rc < 0)
         return rc;
@@ -394,7 +339,7 @@ static fp_status commit(fp_chunk *c, bool wanted, fp_upload **record, fp_error *
         rc = fpi_lease_fence(c->ups, s, c->epoch, err);
     if (rc == FILEPROC_OK)
         rc = commit_part(c, err);
-    return rc < 0 ? rc : note_commit(c, *record, err);
+    return rc < 0 ? rc : fpi_session_take_part(c->ups, s, part, &c->digest, *record, err);
 }
 
 fp_status fp_chunk_commit(fp_chunk *chunk, fp_upload **out, fp_error *err)

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "upload/upload_lease.h"
+
 fp_status fpi_expect(fpi_expectation *e, const char *algorithm, const void *digest, size_t size,
                      fp_error *err)
 {
@@ -49,15 +51,18 @@ bool fpi_reads_back(const fp_uploads *ups)
     return !(ups->st->flags & FILEPROC_STORAGE_DRIVER_UNREADABLE);
 }
 
-/* The upload may be published meanwhile; then its bytes are the object's. */
-static fp_status read_back(fp_uploads *ups, const fpi_session *s, uint64_t offset, void *buffer,
+fp_status fpi_session_read(fp_uploads *ups, const fpi_session *s, uint64_t offset, void *buffer,
                            size_t size, size_t *got, fp_error *err)
 {
     char key[FPI_UPLOAD_KEY_SIZE];
-    fp_status rc = fp_assembly_read(s->assembly, offset, buffer, size, got, err);
+    fp_error e = { 0 };
+    fp_status rc = fp_assembly_read(s->assembly, offset, buffer, size, got, &e);
 
-    if (rc != FILEPROC_ERR_NOTFOUND)
+    if (rc != FILEPROC_ERR_NOTFOUND) {
+        if (rc < 0 && err)
+            *err = e;
         return rc;
+    }
     fpi_upload_key(s->file_id, key);
     return fp_storage_read(ups->st, key, offset, buffer, size, got, err);
 }
@@ -68,7 +73,7 @@ fp_status fpi_session_compare(fp_uploads *ups, const fpi_session *s, uint64_t of
 {
     for (size_t done = 0; done < size;) {
         size_t n = size - done < FPI_COMPARE_SIZE ? size - done : FPI_COMPARE_SIZE, got = 0;
-        fp_status rc = read_back(ups, s, offset + done, buffer, n, &got, err);
+        fp_status rc = fpi_session_read(ups, s, offset + done, buffer, n, &got, err);
 
         if (rc < 0)
             return rc;
@@ -112,6 +117,61 @@ fp_status fpi_session_commit(fp_uploads *ups, fpi_session *s, fp_part *part, con
         pthread_mutex_unlock(&s->lock);
     }
     return rc < 0 ? fpi_session_explain(ups, s, rc, &e, err) : FILEPROC_OK;
+}
+
+void fpi_part_digest_begin(fpi_part_digest *d, const fp_uploads *ups, const fpi_session *s,
+                           uint64_t offset)
+{
+    d->whole = s->hashed == offset;
+    d->apart = !d->whole && !fpi_reads_back(ups);
+    if (d->whole)
+        d->sha256 = s->sha256;
+    else if (d->apart)
+        fpi_digest_init(&d->sha256, FPI_DIGEST_SHA256);
+}
+
+void fpi_part_digest_add(fpi_part_digest *d, fp_uploads *ups, uint64_t length, const void *data,
+                         size_t size)
+{
+    if (length < FPI_HASHER_MIN || !fpi_hasher_add(&ups->hasher, &d->sha256, data, size))
+        fpi_digest_update(&d->sha256, data, size);
+}
+
+void fpi_part_digest_finish(fpi_part_digest *d, fp_uploads *ups)
+{
+    fpi_hasher_finish(&ups->hasher, &d->sha256);
+}
+
+size_t fpi_part_digest_note(const fpi_part_digest *d, unsigned char note[FPI_SHA256_STATE_SIZE])
+{
+    if (d->whole)
+        fpi_sha256_save(&d->sha256, note);
+    else if (d->apart)
+        fpi_digest_value(&d->sha256, note);
+    return d->whole ? FPI_SHA256_STATE_SIZE : d->apart ? FPI_DIGEST_MAX : 0;
+}
+
+fp_status fpi_session_take_part(fp_uploads *ups, fpi_session *s, fpi_range part,
+                                const fpi_part_digest *d, fp_upload *record, fp_error *err)
+{
+    fp_status rc = FILEPROC_OK;
+
+    pthread_mutex_lock(&s->lock);
+    if (s->state != FPI_UPLOAD_OPEN)
+        rc = fpi_session_check_open(ups, s, err);
+    if (rc == FILEPROC_OK) {
+        if (part.begin < part.end)
+            fpi_session_note_part(s, part.begin, part.end - part.begin, fpi_now_ms(ups->ctx));
+        if (d->whole && s->hashed == part.begin) {
+            s->sha256 = d->sha256;
+            s->hashed = part.end;
+        }
+        if (record)
+            fpi_session_show(s, record);
+        fpi_lease_tell(ups, s);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return rc;
 }
 
 fp_status fpi_session_catch_up(const fp_uploads *ups, fpi_session *s, fp_error *err)

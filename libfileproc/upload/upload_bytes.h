@@ -30,6 +30,26 @@ fp_status fpi_expectation_check(const fpi_expectation *e, fp_error *err);
 
 /** Whether what is staged can be read. */
 bool fpi_reads_back(const fp_uploads *ups);
+/** From what is staged, or from the object when the upload is published meanwhile. */
+fp_status fpi_session_read(fp_uploads *ups, const fpi_session *s, uint64_t offset, void *buffer,
+                           size_t size, size_t *got, fp_error *err);
+
+/** SHA-256 of the bytes of one part. {0} is none. */
+typedef struct fpi_part_digest {
+    bool whole;        /* it goes on from the session's, which ends where the part begins */
+    bool apart;        /* it is of this part alone: the store can't read it back */
+    fpi_digest sha256; /* the hasher's until fpi_part_digest_finish() */
+} fpi_part_digest;
+
+/** With the lock held: for a part that begins at `offset`. */
+void fpi_part_digest_begin(fpi_part_digest *d, const fp_uploads *ups, const fpi_session *s,
+                           uint64_t offset);
+/** Behind a copy that another thread hashes, or else here. `length` is what is to come at the most, all in all. */
+void fpi_part_digest_add(fpi_part_digest *d, fp_uploads *ups, uint64_t length, const void *data,
+                         size_t size);
+void fpi_part_digest_finish(fpi_part_digest *d, fp_uploads *ups);
+/** Finished: what the part's record keeps of it. Answers its size. */
+size_t fpi_part_digest_note(const fpi_part_digest *d, unsigned char note[FPI_SHA256_STATE_SIZE]);
 
 /** CONFLICT with chunk_conflict when the stored bytes at `offset` are others. `buffer` has FPI_COMPARE_SIZE bytes. */
 fp_status fpi_session_compare(fp_uploads *ups, const fpi_session *s, uint64_t offset,
@@ -43,6 +63,11 @@ fp_status fpi_session_explain(fp_uploads *ups, fpi_session *s, fp_status rc, con
 /** Makes a part durable; a failure that may be that of a sync is noted. */
 fp_status fpi_session_commit(fp_uploads *ups, fpi_session *s, fp_part *part, const void *note,
                              size_t note_size, fp_error *err);
+
+/** The part is durable, or there was none: then it is an empty range. Fills record, unless NULL. But when the upload has ended
+ *  meanwhile its bytes go with it. */
+fp_status fpi_session_take_part(fp_uploads *ups, fpi_session *s, fpi_range part,
+                                const fpi_part_digest *d, fp_upload *record, fp_error *err);
 
 /** With the lock held: takes note of parts that are committed and whose writers have not come to say so yet. */
 fp_status fpi_session_catch_up(const fp_uploads *ups, fpi_session *s, fp_error *err);

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "core/ascii.h"
+#include "upload/upload_bytes.h"
 #include "upload/upload_lease.h"
-#include "upload/upload_private.h"
 
 /* Large enough for a network, small enough for the processor's cache. */
 #define READ_SIZE ((size_t)1024 * 1024)
@@ -28,22 +28,14 @@ static void hashing_dispose(hashing *h)
 }
 FPI_DEFINE_DISPOSE(hashing, hashing_dispose)
 
-/* An upload that was published before a crash is staged no more, though its session is open. */
+/* An upload that was published before a crash is staged no more, though its session is open. What is staged on a network can't be
+ * read, so a published one there is read as the object that it is. */
 static fp_status read_some(hashing *h, size_t size, size_t *got, fp_error *err)
 {
     char key[FPI_UPLOAD_KEY_SIZE];
 
-    if (!h->published) {
-        fp_error e = { 0 };
-        fp_status rc =
-            fp_assembly_read(h->session->assembly, h->at, h->buf, size, got, err ? &e : NULL);
-
-        if (rc != FILEPROC_ERR_NOTFOUND) {
-            if (rc < 0 && err)
-                *err = e;
-            return rc;
-        }
-    }
+    if (!h->published)
+        return fpi_session_read(h->ups, h->session, h->at, h->buf, size, got, err);
     fpi_upload_key(h->session->file_id, key);
     return fp_storage_read(h->ups->st, key, h->at, h->buf, size, got, err);
 }
@@ -115,7 +107,7 @@ static hashing begin(fp_uploads *ups, fpi_session *s, bool published)
 static bool is_wanted(const fp_uploads *ups, const fpi_session *s)
 {
     return s->facts->expected_sha256 && s->state == FPI_UPLOAD_OPEN &&
-           s->hashed != s->facts->size && !(ups->st->flags & FILEPROC_STORAGE_DRIVER_UNREADABLE);
+           s->hashed != s->facts->size && fpi_reads_back(ups);
 }
 
 /* By one who has it pinned. One thread hashes, the others wait for what it comes to. */
