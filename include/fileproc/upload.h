@@ -435,7 +435,8 @@ FILEPROC_API fp_status fp_append_commit(fp_append *append, fp_upload **out, fp_e
 FILEPROC_API void fp_append_free(fp_append *append);
 
 /**
- * Declare the size of an upload that was created without one. Declaring the same size again succeeds.
+ * Declare the size of an upload that was created without one. Declaring the same size again succeeds. An append that is under
+ * way is superseded; what of it is durable stays.
  *
  * @param ups   Borrowed.
  * @param id    Borrowed.

@@ -58,6 +58,8 @@ fp_status fpi_idempotency_of_create(const fp_upload_request *req, fpi_idempotenc
     add_text(&d, req->mime_type);
     add_text(&d, req->metadata);
     add_text(&d, req->sha256);
+    add_text(&d, req->note);
+    add_text(&d, req->size_unknown ? "unknown" : NULL);
     fpi_digest_update(&d, &req->size, sizeof(req->size));
     finish(&d, out->request);
     return set_key(out, req->idempotency_key, req->owner, err);
@@ -166,7 +168,7 @@ static void show_as_created(fp_upload *u, int64_t expires_at_ms)
 {
     u->status = fpi_upload_status(FPI_UPLOAD_OPEN, 0);
     u->file_id = u->job_id = u->sha256 = u->storage_url = NULL;
-    u->bytes_received = u->chunks_uploaded = 0;
+    u->bytes_received = u->chunks_uploaded = u->offset = 0;
     u->updated_at_ms = u->created_at_ms;
     u->expires_at_ms = expires_at_ms;
     u->flags |= FILEPROC_UPLOAD_REPLAYED;

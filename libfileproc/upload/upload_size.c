@@ -32,7 +32,8 @@ static fp_status look_again(fpi_session *s, fp_error *err)
     return rc;
 }
 
-/* With the lock held, which is let go meanwhile; nobody is busy. Numbers are all that changes, and whoever is not busy reads
+/* With the lock held, which is let go meanwhile; nobody is busy. An append that began without knowing the size may be past it, and has
+ * lost its place. Numbers are all that changes, and whoever is not busy reads
  * them with the lock. */
 static fp_status declare(fp_uploads *ups, fpi_session *s, uint64_t size, fp_error *err)
 {
@@ -51,6 +52,7 @@ static fp_status declare(fp_uploads *ups, fpi_session *s, uint64_t size, fp_erro
         return rc;
     if (!changed)
         return look_again(s, err);
+    s->turn++;
     s->facts->size = u.size;
     s->facts->chunk_size = u.chunk_size;
     s->facts->total_chunks = u.total_chunks;

@@ -560,6 +560,27 @@ START_TEST(size_declared_at_what_came_completes)
 }
 END_TEST
 
+START_TEST(append_under_way_has_no_place_once_the_size_is_declared)
+{
+    EACH_STORE(&w)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fp_append *a;
+
+        create_unknown(id);
+        must_add(id, 0, 500);
+        a = must_append(id, 500, NULL);
+        must_write(a, 500, 1500);
+        ck_status(fp_upload_set_size(w.ups, id, 700, &err), FILEPROC_OK, &err);
+        ck_reason(fp_append_commit(a, NULL, &err), FILEPROC_ERR_CONFLICT, "chunk_superseded", &err);
+        fp_append_free(a);
+        must_add(id, 500, 200);
+        ck_completes(id, 700, true);
+    }
+}
+END_TEST
+
 START_TEST(upload_of_unknown_size_ends_where_files_end)
 {
     fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
@@ -821,6 +842,7 @@ RUN_TESTS("append", appends_of_any_size_make_the_file_and_its_digest,
           append_over_all_gaps_at_once, other_bytes_than_those_of_a_chunk_are_a_conflict,
           digest_over_more_than_one_gap_is_refused, upload_begun_by_appending_is_finished_in_chunks,
           size_can_be_declared_late, size_declared_at_what_came_completes,
+          append_under_way_has_no_place_once_the_size_is_declared,
           upload_of_unknown_size_ends_where_files_end, append_ends_with_its_upload,
           appends_and_chunks_side_by_side_make_one_file,
           disk_that_fails_takes_only_what_was_not_durable,

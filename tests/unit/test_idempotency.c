@@ -57,6 +57,7 @@ static void ck_as_first(const fp_upload *first, const fp_upload *again)
     ck_assert_uint_eq(again->total_chunks, first->total_chunks);
     ck_assert_uint_eq(again->chunks_uploaded, 0);
     ck_assert_uint_eq(again->bytes_received, 0);
+    ck_assert_uint_eq(again->offset, 0);
     ck_assert_ptr_null(again->file_id);
     ck_assert_ptr_null(again->sha256);
     ck_assert_ptr_null(again->storage_url);
@@ -124,6 +125,13 @@ START_TEST(another_request_under_the_key_is_refused)
         ck_reused(other);
         other = r;
         other.sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        ck_reused(other);
+        other = r;
+        other.note = "another";
+        ck_reused(other);
+        other = r;
+        other.size = 0;
+        other.size_unknown = 1;
         ck_reused(other);
         ck_reason(fp_upload_complete_keyed(w.ups, id, "k1", &u, &err), FILEPROC_ERR_INVALID,
                   "idempotency_reused", &err);
