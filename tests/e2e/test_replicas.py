@@ -305,6 +305,13 @@ def test_health_names_redis_with_its_latency(pair, redis):
     wait_until(lambda: ask(pair[0], "GET", "/readyz").status_code == 200, 10, "readiness does not come back")
 
 
+def test_a_daemon_that_has_no_redis_says_what_that_means(pair, tmp_path):
+    line = "without REDIS_URL no other process may take uploads"
+    alone = Daemon(tmp_path / "alone", "--workers", "0", env={**pair[0].env, "REDIS_URL": ""}).start()
+    wrong = alone.end()
+    assert line in alone.log_text() and line not in pair[0].log_text() and not wrong, wrong
+
+
 def test_without_redis_reading_works_and_writing_asks_to_come_back(pair, redis):
     data = some_bytes(3 * CHUNK)
     upload_id = initiate(pair[0], len(data))["upload_id"]

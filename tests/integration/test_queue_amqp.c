@@ -160,8 +160,16 @@ END_TEST
 
 START_TEST(broker_that_is_not_there_is_an_io_error)
 {
+    fp_context *ctx = NULL;
+    fp_error err = { 0 };
+    fp_queue *q = NULL;
+
     must_refuse("amqp://u:w0rdz@127.0.0.1:1/", FILEPROC_ERR_IO, "w0rdz");
     must_refuse("amqp://u:w0rdz@127.0.0.1:1/?heartbeat=x", FILEPROC_ERR_INVALID, "w0rdz");
+    ck_status(fp_context_new(NULL, &ctx, &err), FILEPROC_OK, &err);
+    ck_status(fp_queue_open(ctx, "amqp://127.0.0.1:1/", NULL, &q, &err), FILEPROC_ERR_IO, &err);
+    ck_assert_str_eq(err.message, "no connection to the broker at 127.0.0.1:1: nobody answers");
+    fp_context_free(ctx);
 }
 END_TEST
 
