@@ -111,7 +111,8 @@ void fpd_feed_upload(fpd_feed *feed, const fp_upload *upload)
 {
     fpd_event e = { .kind = FPD_EVENT_UPLOAD,
                     .chunks = upload->chunks_uploaded,
-                    .total = upload->total_chunks };
+                    .total = upload->total_chunks,
+                    .size_unknown = upload->size_unknown };
 
     copy(e.upload_id, sizeof(e.upload_id), upload->id);
     copy(e.file_id, sizeof(e.file_id), upload->file_id);

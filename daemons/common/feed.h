@@ -33,6 +33,7 @@ typedef struct fpd_event {
     char file_id[FPD_FEED_ID_SIZE];   /* the same */
     char state[16];
     uint64_t chunks, total; /* of an upload's */
+    bool size_unknown;      /* of an upload */
     double progress;        /* of a job's, 0 to 1 */
 } fpd_event;
 

@@ -1,6 +1,7 @@
 /* Owns: who watches which upload, and handing them its latest state without ever waiting for them.
  * Must not know: WebSockets; a watcher is reached by a pair of functions. */
 #include "hub.h"
+#include "percentage.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -203,9 +204,8 @@ static bool is_final(const char *status)
 
 static void write_message(fpd_watcher *w, const fp_upload *upload)
 {
-    double percentage = upload->total_chunks == 0 ? 100.0
-                                                  : (double)upload->chunks_uploaded * 100.0 /
-                                                        (double)upload->total_chunks;
+    double percentage =
+        fpd_percentage(upload->chunks_uploaded, upload->total_chunks, upload->size_unknown);
     int n = snprintf(w->message, sizeof(w->message),
                      "{\"upload_id\":\"%s\",\"chunks_uploaded\":%llu,\"total_chunks\":%llu,"
                      "\"percentage\":%.2f,\"status\":\"%s\"}",

@@ -35,7 +35,8 @@ typedef struct state {
     char status[16];
     bool is_job;
     uint64_t chunks, total; /* of an upload */
-    double progress;        /* of a job */
+    unsigned size_unknown;
+    double progress; /* of a job */
 } state;
 
 struct fpd_progress_bridge {
@@ -118,7 +119,9 @@ static void add(fpd_progress_bridge *b, const state *s)
 
 void fpd_progress_bridge_tell(fpd_progress_bridge *b, const fp_upload *upload)
 {
-    state s = { .chunks = upload->chunks_uploaded, .total = upload->total_chunks };
+    state s = { .chunks = upload->chunks_uploaded,
+                .total = upload->total_chunks,
+                .size_unknown = upload->size_unknown };
 
     if (copy(s.id, sizeof(s.id), upload->id) &&
         copy(s.file_id, sizeof(s.file_id), upload->file_id ? upload->file_id : "-") &&
@@ -166,8 +169,9 @@ static void put_back(fpd_progress_bridge *b, const state *s)
 static bool publish_upload(fpd_progress_bridge *b, const state *s)
 {
     char channel[sizeof(CHANNEL) + ID_SIZE], text[128];
-    int size = snprintf(text, sizeof(text), "%s %llu %llu %s", b->origin,
-                        (unsigned long long)s->chunks, (unsigned long long)s->total, s->status);
+    int size =
+        snprintf(text, sizeof(text), "%s %llu %llu %s %u", b->origin, (unsigned long long)s->chunks,
+                 (unsigned long long)s->total, s->status, s->size_unknown);
 
     snprintf(channel, sizeof(channel), CHANNEL "%s", s->id);
     return fp_cache_publish(b->o.cache, channel, text, (size_t)size, NULL) == FILEPROC_OK;
@@ -183,9 +187,9 @@ static bool publish_event(fpd_progress_bridge *b, const state *s)
         size = snprintf(text, sizeof(text), "%s job %s %s %s %.4f", b->origin, s->job_id,
                         s->file_id, s->status, s->progress);
     else
-        size = snprintf(text, sizeof(text), "%s upload %s %llu %llu %s %s %s", b->origin, s->id,
+        size = snprintf(text, sizeof(text), "%s upload %s %llu %llu %s %s %s %u", b->origin, s->id,
                         (unsigned long long)s->chunks, (unsigned long long)s->total, s->status,
-                        s->file_id, s->job_id);
+                        s->file_id, s->job_id, s->size_unknown);
     return fp_cache_publish(b->o.cache, CHANNEL_ALL, text, (size_t)size, NULL) == FILEPROC_OK;
 }
 
@@ -262,15 +266,18 @@ static void hear(const fpd_progress_bridge *b, const char *id, const char *text)
 {
     unsigned long long chunks, total;
     char origin[17], status[16];
+    unsigned size_unknown;
 
-    if (sscanf(text, "%16s %llu %llu %15s", origin, &chunks, &total, status) != 4 ||
+    if (sscanf(text, "%16s %llu %llu %15s %u", origin, &chunks, &total, status, &size_unknown) !=
+            5 ||
         strcmp(origin, b->origin) == 0)
         return;
     fpd_hub_publish(b->o.hub, &(fp_upload){ .struct_size = sizeof(fp_upload),
                                             .id = id,
                                             .status = status,
                                             .chunks_uploaded = chunks,
-                                            .total_chunks = total });
+                                            .total_chunks = total,
+                                            .size_unknown = size_unknown });
 }
 
 /* NULL for an id that there is not. */
@@ -285,21 +292,23 @@ static void follow(const fpd_progress_bridge *b, const char *text)
     char origin[17], id[FPD_FEED_ID_SIZE], file_id[FPD_FEED_ID_SIZE], job_id[FPD_FEED_ID_SIZE];
     char status[16];
     unsigned long long chunks, total;
+    unsigned size_unknown;
     double progress;
 
     if (sscanf(text, "%16s", origin) != 1 || strcmp(origin, b->origin) == 0)
         return;
     if (sscanf(text, "%*s job %39s %39s %15s %lf", id, file_id, status, &progress) == 4)
         fpd_feed_job(b->o.feed, id, file_id, status, progress);
-    else if (sscanf(text, "%*s upload %39s %llu %llu %15s %39s %39s", id, &chunks, &total, status,
-                    file_id, job_id) == 6)
+    else if (sscanf(text, "%*s upload %39s %llu %llu %15s %39s %39s %u", id, &chunks, &total,
+                    status, file_id, job_id, &size_unknown) == 7)
         fpd_feed_upload(b->o.feed, &(fp_upload){ .struct_size = sizeof(fp_upload),
                                                  .id = id,
                                                  .status = status,
                                                  .file_id = id_or_null(file_id),
                                                  .job_id = id_or_null(job_id),
                                                  .chunks_uploaded = chunks,
-                                                 .total_chunks = total });
+                                                 .total_chunks = total,
+                                                 .size_unknown = size_unknown });
 }
 
 void fpd_progress_bridge_follow(fpd_progress_bridge *b)

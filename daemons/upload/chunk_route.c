@@ -6,6 +6,7 @@
 #include "content_digest.h"
 #include "header_value.h"
 #include "multipart.h"
+#include "percentage.h"
 #include "problem.h"
 #include "query.h"
 #include "reply.h"
@@ -238,7 +239,7 @@ static void answer_chunk(fpd_request *rq, const fp_upload *upload, uint64_t inde
         "\"percentage\":%.2f}",
         upload->id, (unsigned long long)index, (unsigned long long)upload->chunks_uploaded,
         (unsigned long long)upload->total_chunks,
-        (double)upload->chunks_uploaded * 100.0 / (double)upload->total_chunks);
+        fpd_percentage(upload->chunks_uploaded, upload->total_chunks, false));
     fpd_reply_json(rq, 200, &json);
 }
 

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "event_stream.h"
 #include "page.h"
+#include "percentage.h"
 #include "problem.h"
 #include "upload_routes.h"
 
@@ -77,7 +78,7 @@ static void write_id(fpd_text *data, const char *name, const char *id)
 static bool send_upload(watching *x, const fpd_event *e)
 {
     FPD_DISPOSE(fpd_text) data = FPD_TEXT_INIT(2048);
-    double percentage = e->total ? (double)e->chunks * 100.0 / (double)e->total : 100.0;
+    double percentage = fpd_percentage(e->chunks, e->total, e->size_unknown);
 
     x->upload = *e;
     fpd_text_string(&data, "{\"upload_id\":");
@@ -153,7 +154,8 @@ static bool pass_on_upload(watching *x, const fp_upload *upload, uint64_t number
     fpd_event e = { .number = number,
                     .kind = FPD_EVENT_UPLOAD,
                     .chunks = upload->chunks_uploaded,
-                    .total = upload->total_chunks };
+                    .total = upload->total_chunks,
+                    .size_unknown = upload->size_unknown };
 
     copy(e.upload_id, sizeof(e.upload_id), upload->id);
     copy(e.file_id, sizeof(e.file_id), upload->file_id);

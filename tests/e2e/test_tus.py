@@ -16,9 +16,11 @@ import pytest
 
 from api import (UNKNOWN, ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk, wait_for_job,
                  wait_until)
+from event_source import EventSource
 from media_files import PHOTOS
 from raw_http import Connection, request
 from tus import TYPE, append, call, checksum, create, head, metadata, offset, patch, upload_id
+from watcher import Watcher
 
 CHUNK = 64 * 1024
 ROUNDS = 100 if os.environ.get("FILEPROC_SLOW") == "yes" else 12
@@ -52,6 +54,16 @@ def test_options_tell_what_there_is_to_anybody(server):
             assert reply.headers["Tus-Extension"].split(",") == [
                 "creation", "creation-with-upload", "creation-defer-length", "expiration", "checksum", "termination"]
             assert reply.headers["Tus-Checksum-Algorithm"].split(",") == ["sha1", "sha256", "md5", "crc32c"]
+
+
+def test_an_upload_of_unknown_length_is_at_0_percent(daemon):
+    path = create(daemon)
+    append(daemon, path, 0, b"x" * 1000)
+    with Watcher(daemon.url.replace("http", "ws") + f"/v1/uploads/{upload_id(path)}/progress") as socket_:
+        assert json.loads(socket_.recv())["percentage"] == 0
+    with EventSource(daemon, f"/v1/uploads/{upload_id(path)}/events") as stream:
+        assert stream.event()[1]["percentage"] == 0
+    assert status(daemon, upload_id(path))["percentage"] == 0
 
 
 @pytest.mark.parametrize("version", [None, "0.2.2", "1.0.1", "1.0.0, 1.0.0", ""])

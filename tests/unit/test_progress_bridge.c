@@ -400,6 +400,7 @@ static fpd_event must_hear(fpd_feed_watcher *w, unsigned kind)
 START_TEST(who_follows_hears_of_all_uploads_and_jobs)
 {
     fp_upload done = state("upload-2", 4, "completed");
+    fp_upload unknown = { .id = "upload-0", .status = "initiated", .size_unknown = 1 };
     fpd_feed_watcher w;
     fpd_event e;
 
@@ -414,6 +415,11 @@ START_TEST(who_follows_hears_of_all_uploads_and_jobs)
     ck_assert_str_eq(e.file_id, "");
     ck_assert_uint_eq(e.chunks, 1);
     ck_assert_uint_eq(e.total, 4);
+    ck_assert(!e.size_unknown);
+    fpd_progress_bridge_tell(a.bridge, &unknown);
+    e = must_hear(&w, FPD_EVENT_UPLOAD);
+    ck_assert_str_eq(e.upload_id, "upload-0");
+    ck_assert(e.size_unknown);
     done.file_id = "file-2";
     done.job_id = "job-2";
     fpd_progress_bridge_tell(a.bridge, &done);
