@@ -1,16 +1,14 @@
-/* Owns: bytes that arrive at the tus door, straight from the connection into the engine.
- * Must not know: how they become durable. */
+/* Owns: bytes that arrive at the tus door: where they go, and what the client hears.
+ * Must not know: how they are read and become durable. */
 #include <string.h>
 
-#include "body.h"
 #include "header_value.h"
+#include "intake.h"
 #include "problem.h"
 #include "reply.h"
 #include "tus.h"
 #include "tus_checksum.h"
 #include "upload_routes.h"
-
-#define CHUNKED_BUFFER (32u * 1024u)
 
 bool fpd_tus_check_type(fpd_request *rq)
 {
@@ -23,7 +21,7 @@ bool fpd_tus_check_type(fpd_request *rq)
 }
 
 /* A header that is there and can't be used is a failure: else bytes would count that nobody has checked. */
-static bool read_checksum(fpd_request *rq, fpd_digest *digest, fp_append_options *options)
+static bool read_checksum(fpd_request *rq, fpd_digest *digest, const fpd_digest **checked)
 {
     const char *header = fpd_request_header(rq, "Upload-Checksum");
 
@@ -31,9 +29,7 @@ static bool read_checksum(fpd_request *rq, fpd_digest *digest, fp_append_options
         return true;
     switch (fpd_tus_checksum_parse(header, digest)) {
     case FPD_DIGEST_OK:
-        options->digest_algorithm = digest->algorithm;
-        options->digest = digest->bytes;
-        options->digest_size = digest->size;
+        *checked = digest;
         return true;
     case FPD_DIGEST_UNSUPPORTED:
         fpd_problem(rq, 400, "digest_unsupported",
@@ -47,10 +43,10 @@ static bool read_checksum(fpd_request *rq, fpd_digest *digest, fp_append_options
 
 bool fpd_tus_check_checksum(fpd_request *rq)
 {
-    fp_append_options options = FILEPROC_APPEND_OPTIONS_INIT;
+    const fpd_digest *checked = NULL;
     fpd_digest digest;
 
-    return read_checksum(rq, &digest, &options);
+    return read_checksum(rq, &digest, &checked);
 }
 
 bool fpd_tus_complete(fpd_request *rq, fpd_app *app, fp_upload **upload)
@@ -69,94 +65,23 @@ bool fpd_tus_complete(fpd_request *rq, fpd_app *app, fp_upload **upload)
     return true;
 }
 
-/* ---- the body ---- */
-
-/* One body on its way in. */
-typedef struct intake {
-    fpd_request *rq;
-    fpd_app *app;
-    fp_append *append;
-    bool checked; /* against a checksum */
-    fp_error err;
-} intake;
-
-static bool fail(intake *in)
-{
-    fpd_tus_problem(in->rq, in->app, &in->err);
-    return false;
-}
-
-/* A connection that broke keeps what came, unless that can't be checked any more. */
-static void keep(intake *in, const char *data, size_t size)
-{
-    if (in->checked)
-        return;
-    if (fp_append_write(in->append, data, size, &in->err) == FILEPROC_OK)
-        (void)!fp_append_commit(in->append, NULL, &in->err);
-}
-
-/* Of a body in the chunked coding the server gives nothing that did not fill the buffer when the connection breaks, so that one is
- * small. */
-static size_t buffer_size(const fpd_request *rq)
-{
-    if (rq->body_kind == FPD_BODY_CHUNKED)
-        return CHUNKED_BUFFER;
-    return rq->body_length < FPD_BODY_BUFFER ? (size_t)rq->body_length + 1 : FPD_BODY_BUFFER;
-}
-
-/* Through a buffer that lives only as long as the request. */
-static bool receive(intake *in, uint64_t limit)
-{
-    fpd_request *rq = in->rq;
-    size_t capacity = buffer_size(rq);
-    FPD_MEMORY buf = fpd_memory(capacity);
-    fpd_body_result result;
-    size_t got;
-
-    if (!buf) {
-        fpd_problem(rq, 503, "busy", "The server is out of memory.");
-        return false;
-    }
-    if (!fpd_body_open(rq, limit))
-        return false;
-    while ((result = fpd_body_read(rq, buf, capacity, &got)) == FPD_BODY_OK)
-        if (fp_append_write(in->append, buf, got, &in->err) < 0)
-            return fail(in);
-    if (result == FPD_BODY_END)
-        return true;
-    if (result == FPD_BODY_CUT)
-        keep(in, buf, got);
-    fpd_body_problem(rq, result);
-    return false;
-}
-
-static bool begin(intake *in, const fp_upload *upload, uint64_t offset)
-{
-    fp_append_options options = FILEPROC_APPEND_OPTIONS_INIT;
-    fpd_digest digest;
-
-    if (!read_checksum(in->rq, &digest, &options))
-        return false;
-    in->checked = options.digest_algorithm != NULL;
-    if (in->rq->body_kind == FPD_BODY_LENGTH)
-        options.length = in->rq->body_length;
-    return fp_append_begin(in->app->uploads, upload->id, offset, &options, &in->append, &in->err) ==
-               FILEPROC_OK ||
-           fail(in);
-}
-
 bool fpd_tus_append(fpd_request *rq, fpd_app *app, const fp_upload *upload, uint64_t offset,
                     fp_upload **out)
 {
-    uint64_t end =
-        upload->size_unknown ? (uint64_t)fp_config_int(app->config, "MAX_FILE_SIZE") : upload->size;
-    intake in = { .rq = rq, .app = app };
-    bool ok = begin(&in, upload, offset) && receive(&in, end > offset ? end - offset : 0);
+    fpd_digest digest;
+    fpd_intake in = { .rq = rq, .app = app };
+    fpd_intake_result result;
 
-    if (ok && fp_append_commit(in.append, out, &in.err) < 0)
-        ok = fail(&in);
-    fp_append_free(in.append);
-    return ok && fpd_tus_complete(rq, app, out);
+    if (!read_checksum(rq, &digest, &in.digest))
+        return false;
+    result = fpd_intake_run(&in, upload, offset, out);
+    if (result == FPD_INTAKE_OK)
+        return fpd_tus_complete(rq, app, out);
+    if (result == FPD_INTAKE_ERROR)
+        fpd_tus_problem(rq, app, &in.err);
+    else
+        fpd_intake_problem(rq, result);
+    return false;
 }
 
 /* ---- PATCH ---- */

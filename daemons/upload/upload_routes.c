@@ -106,7 +106,7 @@ static void initiate_upload(fpd_request *rq, void *user_data)
     answer_initiated(rq, upload);
 }
 
-static void answer_completed(fpd_request *rq, const fp_upload *upload)
+void fpd_upload_completed(fpd_request *rq, const fp_upload *upload)
 {
     FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(16 * 1024);
 
@@ -140,7 +140,7 @@ static void complete_upload(fpd_request *rq, void *user_data)
     if (fp_upload_complete_keyed(app->uploads, rq->parameters[0], key, &upload, &err) < 0)
         fpd_upload_problem(rq, app, &err);
     else
-        answer_completed(rq, upload);
+        fpd_upload_completed(rq, upload);
 }
 
 static void cancel_upload(fpd_request *rq, void *user_data)

@@ -16,6 +16,9 @@ void fpd_watch_upload(fpd_request *rq, void *app);
 void fpd_stream_upload(fpd_request *rq, void *app);
 void fpd_stream_events(fpd_request *rq, void *app);
 
+/** Answers with what a completed upload has become. */
+void fpd_upload_completed(fpd_request *rq, const fp_upload *upload);
+
 /** Counts the failures that the starter kit's uploads_total tells apart, and answers with the problem. */
 void fpd_upload_problem(fpd_request *rq, fpd_app *app, const fp_error *err);
 
