@@ -420,6 +420,8 @@ static fp_status open_uploads(fpd_app *app, fp_error *err)
     o.chunk_size = number(app, "CHUNK_SIZE");
     o.session_timeout_ms = fp_config_int(app->config, "SESSION_TIMEOUT");
     o.tombstone_ms = fp_config_int(app->config, "FILEPROC_TOMBSTONE");
+    o.owner_max_bytes = number(app, "FILEPROC_OWNER_MAX_SIZE");
+    o.owner_max_uploads = number(app, "FILEPROC_OWNER_MAX_UPLOADS");
     o.on_progress = on_progress;
     o.user_data = app;
     o.cache = app->has_redis ? app->cache : NULL;

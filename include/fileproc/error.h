@@ -75,6 +75,8 @@ enum {
     X(SHA256_MISMATCH, 63, "sha256_mismatch")          \
     X(IDEMPOTENCY_REUSED, 64, "idempotency_reused")    \
     X(REQUEST_IN_PROGRESS, 65, "request_in_progress")  \
+    X(QUOTA_EXCEEDED, 66, "quota_exceeded")            \
+    X(TOO_MANY_UPLOADS, 67, "too_many_uploads")        \
     X(MEDIA_UNSUPPORTED, 40, "media_unsupported")      \
     X(MEDIA_DAMAGED, 41, "media_damaged")              \
     X(MEDIA_TOO_LARGE, 42, "media_too_large")          \

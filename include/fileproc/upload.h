@@ -77,13 +77,15 @@ typedef struct fp_uploads_options {
      *  that they have in common. Each upload is worked on by one of them at a time; while the cache does not answer, what would work on
      *  an upload answers BUSY. NULL: this engine is the only one. @since 0.1 */
     fp_cache *cache;
-    uint32_t lease_ms;    /**< With a cache: how long an engine that gives no sign of life keeps an upload; default 10000. @since 0.1 */
-    uint32_t reserved;    /**< 0. */
-    uint64_t append_step; /**< Bytes after which a long append makes durable what it has; default 32 MiB. @since 0.1 */
+    uint32_t lease_ms;          /**< With a cache: how long an engine that gives no sign of life keeps an upload; default 10000. @since 0.1 */
+    uint32_t reserved;          /**< 0. */
+    uint64_t append_step;       /**< Bytes after which a long append makes durable what it has; default 32 MiB. @since 0.1 */
+    uint64_t owner_max_bytes;   /**< Bytes of one owner's files and unfinished uploads; 0 = any. @since 0.1 */
+    uint64_t owner_max_uploads; /**< Unfinished uploads of one owner; 0 = any. @since 0.1 */
 } fp_uploads_options;
 /** All-default fp_uploads_options. */
 #define FILEPROC_UPLOADS_OPTIONS_INIT \
-    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0 }
+    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0 }
 
 /** What fp_upload_create() is asked for. Start from FILEPROC_UPLOAD_REQUEST_INIT. Everything is copied. */
 typedef struct fp_upload_request {
@@ -154,7 +156,7 @@ FILEPROC_API void fp_uploads_free(fp_uploads *ups);
  *                               was made, whatever has become of it.
  * @retval FILEPROC_ERR_INVALID  Reason filename_invalid, metadata_invalid, type_not_allowed, or parameter_invalid for a sha256 or
  *                               a key that is none; or idempotency_reused.
- * @retval FILEPROC_ERR_QUOTA    Reason size_too_large, or storage_full.
+ * @retval FILEPROC_ERR_QUOTA    Reason size_too_large, storage_full, quota_exceeded or too_many_uploads.
  * @retval FILEPROC_ERR_IO       The database failed.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed.
  * @par Blocking  Database.

@@ -93,6 +93,11 @@ static const fpi_setting rows[] = {
       1, 256, NULL, "Declared types accepted; image/* takes a whole family, * everything." },
     { "SESSION_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "1h", SECOND, 3650 * DAY, NULL,
       "Life of an unfinished upload." },
+    { "FILEPROC_OWNER_MAX_SIZE", FPI_SETTING_SIZE, FPI_GROUP_UPLOADS, "0", 0, PIB, NULL,
+      "Bytes that all files of one owner (user_id) may have, with what was made of them and his unfinished uploads, when he begins "
+      "another upload. 0 is any number." },
+    { "FILEPROC_OWNER_MAX_UPLOADS", FPI_SETTING_INTEGER, FPI_GROUP_UPLOADS, "0", 0, 1000000, NULL,
+      "Unfinished uploads that one owner (user_id) may have. 0 is any number." },
     { "FILEPROC_TOMBSTONE", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "7d", SECOND, 3650 * DAY, NULL,
       "How long an ended upload is remembered, so that asking for it gets a precise answer." },
     { "FILEPROC_REAP_INTERVAL", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "1m", 100, DAY, NULL,

@@ -26,6 +26,8 @@ struct fp_uploads {
     uint64_t max_file_size;
     uint64_t chunk_size;
     uint64_t append_step;
+    uint64_t owner_max_bytes;
+    uint64_t owner_max_uploads;
     int64_t session_timeout_ms;
     int64_t tombstone_ms;
     void (*on_progress)(void *user_data, const fp_upload *upload);

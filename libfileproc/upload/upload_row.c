@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "upload/idempotency.h"
+#include "upload/owner_quota.h"
 #include "upload/upload_private.h"
 
 #define COLUMNS                                                                                    \
@@ -33,6 +34,7 @@ fp_status fpi_upload_not_found(fp_error *err)
 }
 
 typedef struct insert_call {
+    const fp_uploads *ups;
     const fp_upload *upload;
     const char *file_id;
     const fpi_idempotency *key;
@@ -58,13 +60,16 @@ static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
         FILEPROC_V_TEXT(u->expected_sha256),
     };
 
-    fp_status rc =
-        fp_tx_exec(tx,
-                   "INSERT INTO uploads (id, owner, filename, size, mime_type, chunk_size,"
-                   " status, file_id, metadata, created_at, updated_at, expires_at, note,"
-                   " size_unknown, expected_sha256)"
-                   " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10, $11, $12, $13)",
-                   row, sizeof(row) / sizeof(*row), NULL, err);
+    fp_status rc = fpi_owner_quota_check(call->ups, tx, u, err);
+
+    if (rc < 0)
+        return rc;
+    rc = fp_tx_exec(tx,
+                    "INSERT INTO uploads (id, owner, filename, size, mime_type, chunk_size,"
+                    " status, file_id, metadata, created_at, updated_at, expires_at, note,"
+                    " size_unknown, expected_sha256)"
+                    " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10, $11, $12, $13)",
+                    row, sizeof(row) / sizeof(*row), NULL, err);
 
     return rc < 0 ? rc : fpi_idempotency_insert(tx, call->key, u, err);
 }
@@ -72,7 +77,7 @@ static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
 fp_status fpi_upload_row_insert(fp_uploads *ups, const fp_upload *upload, const char *file_id,
                                 const fpi_idempotency *key, fp_error *err)
 {
-    insert_call call = { upload, file_id, key };
+    insert_call call = { ups, upload, file_id, key };
 
     return fp_database_transact(ups->db, 0, insert_body, &call, err);
 }

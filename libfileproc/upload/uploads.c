@@ -125,6 +125,8 @@ static fp_status fill(fp_uploads *ups, const fp_uploads_options *o, fp_error *er
     ups->max_file_size = o->max_file_size;
     ups->append_step = o->append_step;
     ups->chunk_size = o->chunk_size;
+    ups->owner_max_bytes = o->owner_max_bytes;
+    ups->owner_max_uploads = o->owner_max_uploads;
     ups->session_timeout_ms = o->session_timeout_ms;
     ups->tombstone_ms = o->tombstone_ms;
     ups->on_progress = o->on_progress;

@@ -142,6 +142,21 @@ def test_what_is_no_digest_is_refused(server, digest):
     check_problem(try_initiate(server, size=1, sha256=digest), 422, "parameter_invalid")
 
 
+@pytest.mark.daemon_options("--owner-max-size", "1000", "--owner-max-uploads", "2")
+def test_an_owner_has_limits(daemon):
+    problem = check_problem(try_initiate(daemon, size=1001, user_id="ann"), 413, "quota_exceeded")
+    assert "0 of 1000 bytes" in problem["detail"]
+    done = upload(daemon, b"x" * 600, user_id="ann")
+    check_problem(try_initiate(daemon, size=401, user_id="ann"), 413, "quota_exceeded")
+    sessions = [initiate(daemon, 200, user_id="ann") for _ in range(2)]
+    check_problem(try_initiate(daemon, size=0, user_id="ann"), 429, "too_many_uploads")
+    for user_id in ("bob", None):
+        assert try_initiate(daemon, size=1000, user_id=user_id).status_code == 201
+    assert ask(daemon, "DELETE", f"/v1/uploads/{sessions[0]['upload_id']}").status_code == 200
+    assert ask(daemon, "DELETE", f"/v1/files/{done['file_id']}").status_code == 204
+    assert try_initiate(daemon, size=800, user_id="ann").status_code == 201
+
+
 def test_several_chunks_at_once(server):
     data = some_text(12 * CHUNK)
     session = initiate(server, len(data))
