@@ -278,6 +278,23 @@ FILEPROC_API fp_status fp_storage_presign(fp_storage *st, const char *key, uint3
 #define FILEPROC_PRESIGN_PUT 2u
 
 /**
+ * Tell how many bytes could still be stored, as far as that is known: for "file" what the file system has left for this user.
+ *
+ * @param st          Borrowed.
+ * @param[out] bytes  Set only on success.
+ * @param[out] err    Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           bytes is set. It may be another a moment later.
+ * @retval FILEPROC_ERR_INVALID  Bad argument.
+ * @retval FILEPROC_ERR_NOTSUP   The driver can't know.
+ * @retval FILEPROC_ERR_IO       The disk failed.
+ * @par Blocking  Disk, briefly.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_storage_room(fp_storage *st, uint64_t *bytes, fp_error *err)
+    FILEPROC_NODISCARD;
+
+/**
  * Remove what a crash can leave at a server where neither fp_storage_list() nor fp_storage_list_staged() shows it: multipart
  * uploads that no assembly knows of. Stores without such things have nothing to do.
  *

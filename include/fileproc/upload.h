@@ -66,7 +66,7 @@ typedef struct fp_uploads_options {
     const char *bucket;         /**< Copied. For storage_url; default "uploads". @since 0.1 */
     uint64_t max_file_size;     /**< Bytes; default 100 MiB. @since 0.1 */
     uint64_t chunk_size;        /**< Bytes, 1 to 1 GiB; default 5 MiB. Files of over 2^20 chunks get larger ones. @since 0.1 */
-    uint64_t min_free_bytes;    /**< Reserved for "file" stores to come; 0. @since 0.1 */
+    uint64_t min_free_bytes;    /**< Room that a new upload must leave in a "file" store; 0 = not looked at. @since 0.1 */
     int64_t session_timeout_ms; /**< Life of an unfinished upload; default 3600000. @since 0.1 */
     int64_t tombstone_ms;       /**< How long an ended session is remembered; default 7 days. @since 0.1 */
     /** Called after each durable change, on the thread that made it, with a record that is valid during the

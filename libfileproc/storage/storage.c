@@ -251,3 +251,12 @@ fp_status fp_storage_reap(fp_storage *st, int64_t older_than_ms, uint64_t *count
         *count = removed;
     return rc;
 }
+
+fp_status fp_storage_room(fp_storage *st, uint64_t *bytes, fp_error *err)
+{
+    if (!st || !bytes)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    if (!st->drv->room)
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "the store can't know how much room it has");
+    return st->drv->room(st->self, bytes, err);
+}

@@ -4,6 +4,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -326,6 +327,17 @@ static fp_status file_remove(void *self, const char *key, uint32_t flags, fp_err
     return rc;
 }
 
+static fp_status file_room(void *self, uint64_t *bytes, fp_error *err)
+{
+    const fpi_file_store *s = self;
+    struct statvfs disk;
+
+    if (fstatvfs(s->objects_fd, &disk) < 0)
+        return fpi_error_errno(err, errno, "the folder of objects");
+    *bytes = (uint64_t)disk.f_bavail * disk.f_frsize;
+    return FILEPROC_OK;
+}
+
 const fp_storage_driver fpi_storage_file_driver = {
     FILEPROC_STORAGE_DRIVER_INIT("file"),
     .open = file_open,
@@ -346,4 +358,5 @@ const fp_storage_driver fpi_storage_file_driver = {
     .discard = fpi_file_discard,
     .list_staged = fpi_file_list_staged,
     .assembly_set_target = fpi_file_assembly_set_target,
+    .room = file_room,
 };

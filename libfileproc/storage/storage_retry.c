@@ -461,6 +461,15 @@ static fp_status retry_reap(void *self, int64_t older_than_ms, uint64_t *count, 
     return REPEAT(s, err, s->drv->reap(s->self, older_than_ms, count, &ours));
 }
 
+static fp_status retry_room(void *self, uint64_t *bytes, fp_error *err)
+{
+    retry_store *s = self;
+
+    if (!s->drv->room)
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "the store can't know how much room it has");
+    return REPEAT(s, err, s->drv->room(s->self, bytes, &ours));
+}
+
 const fp_storage_driver fpi_storage_retry_driver = {
     FILEPROC_STORAGE_DRIVER_INIT("retry"),
     .open = retry_open,
@@ -486,4 +495,5 @@ const fp_storage_driver fpi_storage_retry_driver = {
     .reap = retry_reap,
     .assembly_written = retry_written,
     .assembly_adopt = retry_adopt,
+    .room = retry_room,
 };

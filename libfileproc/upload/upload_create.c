@@ -83,6 +83,20 @@ fp_status fpi_upload_check_size(const fp_uploads *ups, uint64_t size, fp_error *
     return FILEPROC_OK;
 }
 
+/* Said before any byte comes. A store that doesn't know will say so when they do. */
+static fp_status check_room(const fp_uploads *ups, uint64_t size, fp_error *err)
+{
+    uint64_t room = 0;
+
+    if (!ups->min_free_bytes || fp_storage_room(ups->st, &room, NULL) < 0)
+        return FILEPROC_OK;
+    if (room >= ups->min_free_bytes && room - ups->min_free_bytes >= size)
+        return FILEPROC_OK;
+    return fp_error_reasonf(err, FILEPROC_ERR_QUOTA, FILEPROC_REASON_STORAGE_FULL,
+                            "the store has room for %llu bytes, of which %llu are kept free",
+                            (unsigned long long)room, (unsigned long long)ups->min_free_bytes);
+}
+
 /* A file so large that it would have more chunks than storage can keep account of gets larger ones. */
 uint64_t fpi_upload_choose_chunk_size(const fp_uploads *ups, uint64_t size)
 {
@@ -126,7 +140,9 @@ static fp_status check_request(const fp_uploads *ups, const fp_upload_request *r
         rc = fpi_verify_normalise(req->sha256, c->sha256, err);
         u->expected_sha256 = c->sha256;
     }
-    return rc < 0 ? rc : fpi_upload_check_size(ups, req->size, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_upload_check_size(ups, req->size, err);
+    return rc < 0 ? rc : check_room(ups, req->size, err);
 }
 
 static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creation *c,

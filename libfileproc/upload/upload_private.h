@@ -26,6 +26,7 @@ struct fp_uploads {
     uint64_t max_file_size;
     uint64_t chunk_size;
     uint64_t append_step;
+    uint64_t min_free_bytes;
     uint64_t owner_max_bytes;
     uint64_t owner_max_uploads;
     int64_t session_timeout_ms;

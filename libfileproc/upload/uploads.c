@@ -125,6 +125,7 @@ static fp_status fill(fp_uploads *ups, const fp_uploads_options *o, fp_error *er
     ups->max_file_size = o->max_file_size;
     ups->append_step = o->append_step;
     ups->chunk_size = o->chunk_size;
+    ups->min_free_bytes = o->min_free_bytes;
     ups->owner_max_bytes = o->owner_max_bytes;
     ups->owner_max_uploads = o->owner_max_uploads;
     ups->session_timeout_ms = o->session_timeout_ms;

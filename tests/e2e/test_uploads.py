@@ -157,6 +157,12 @@ def test_an_owner_has_limits(daemon):
     assert try_initiate(daemon, size=800, user_id="ann").status_code == 201
 
 
+@pytest.mark.daemon_options("--min-free", "1PiB")
+def test_no_upload_begins_that_would_fill_the_disk(daemon):
+    check_problem(try_initiate(daemon, size=1), 507, "storage_full")
+    assert ask(daemon, "GET", "/livez").status_code == 200
+
+
 def test_several_chunks_at_once(server):
     data = some_text(12 * CHUNK)
     session = initiate(server, len(data))

@@ -693,6 +693,22 @@ START_TEST(wrong_arguments_are_refused)
 }
 END_TEST
 
+START_TEST(room_is_told_where_it_is_known)
+{
+    bool known = strcmp(drivers[_i].scheme, "file") == 0;
+    uint64_t bytes = 7;
+    fp_error err = { 0 };
+    storage_world w;
+
+    storage_world_open(&w, &drivers[_i]);
+    ck_status(fp_storage_room(w.st, &bytes, &err), known ? FILEPROC_OK : FILEPROC_ERR_NOTSUP, &err);
+    ck_assert(known ? bytes > 1000000 : bytes == 7);
+    ck_status(fp_storage_room(NULL, &bytes, &err), FILEPROC_ERR_INVALID, &err);
+    ck_status(fp_storage_room(w.st, NULL, &err), FILEPROC_ERR_INVALID, &err);
+    storage_world_close(&w);
+}
+END_TEST
+
 START_TEST(success_leaves_the_error_alone)
 {
     fp_storage_info info = FILEPROC_STORAGE_INFO_INIT;
@@ -736,6 +752,7 @@ void storage_contract_add(Suite *suite, const storage_contract *list, int count)
         stat_tells_size_and_time_of_publication,
         the_etag_changes_with_the_bytes_and_only_then,
         removing_can_be_repeated,
+        room_is_told_where_it_is_known,
         descriptor_outlives_the_object,
         what_is_not_there_is_not_found,
         bad_keys_are_refused,

@@ -96,6 +96,16 @@ static fp_status faulty_assembly_read(void *self, void *assembly, uint64_t offse
     return below()->assembly_read(self, assembly, offset, buf, cap, got, flags, err);
 }
 
+static fp_status faulty_room(void *self, uint64_t *bytes, fp_error *err)
+{
+    *bytes = atomic_load(&world->room);
+    if (*bytes)
+        return FILEPROC_OK;
+    if (below()->room)
+        return below()->room(self, bytes, err);
+    return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "the test's store doesn't know");
+}
+
 static const fp_storage_driver *faulty_driver(void)
 {
     static fp_storage_driver driver;
@@ -109,6 +119,7 @@ static const fp_storage_driver *faulty_driver(void)
     driver.assembly_publish = faulty_publish;
     driver.discard = faulty_discard;
     driver.remove = faulty_remove;
+    driver.room = faulty_room;
     return &driver;
 }
 

@@ -31,7 +31,8 @@ typedef struct upload_world {
     _Atomic int64_t now_ms;
     _Atomic int fail[SLOT_COUNT]; /* FILEPROC_ERR_QUOTA, FILEPROC_ERR_IO, ...; 0 = works */
     _Atomic int calls[SLOT_COUNT];
-    _Atomic uint64_t written;                   /* bytes that storage was given */
+    _Atomic uint64_t room;    /* that storage says it has; 0 = what the driver says */
+    _Atomic uint64_t written; /* bytes that storage was given */
     void (*on_slot)(int slot, void *user_data); /* before the call of a slot */
     void *slot_data;
     fp_uploads_options options;

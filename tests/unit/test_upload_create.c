@@ -199,6 +199,35 @@ START_TEST(huge_files_get_larger_chunks)
 }
 END_TEST
 
+START_TEST(upload_that_would_fill_the_disk_is_refused_at_once)
+{
+    fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
+
+    o.min_free_bytes = 1000;
+    for (int on_disk = 0; on_disk < 2; on_disk++) {
+        fp_upload_request r = good();
+        fp_upload *u = NULL;
+        fp_error err = { 0 };
+
+        upload_world_open(&w, on_disk, &o);
+        atomic_store(&w.room, 3499);
+        refused(good(), FILEPROC_ERR_QUOTA, "storage_full");
+        atomic_store(&w.room, 999);
+        r.size = 0;
+        refused(r, FILEPROC_ERR_QUOTA, "storage_full");
+        atomic_store(&w.room, 3500);
+        r.size = 2500;
+        ck_status(fp_upload_create(w.ups, &r, &u, &err), FILEPROC_OK, &err);
+        fp_upload_free(u);
+        u = NULL;
+        atomic_store(&w.room, 0); /* a real disk, and a store that doesn't know */
+        ck_status(fp_upload_create(w.ups, &r, &u, &err), FILEPROC_OK, &err);
+        fp_upload_free(u);
+        upload_world_close(&w);
+    }
+}
+END_TEST
+
 START_TEST(create_survives_every_allocation_failure)
 {
     for (int on_disk = 0; on_disk < 2; on_disk++) {
@@ -227,4 +256,5 @@ END_TEST
 
 RUN_TESTS("upload_create", session_is_as_asked_for_and_durable, optional_members_may_be_missing,
           bad_requests_are_refused, only_types_on_the_list_are_taken, huge_files_get_larger_chunks,
+          upload_that_would_fill_the_disk_is_refused_at_once,
           create_survives_every_allocation_failure)

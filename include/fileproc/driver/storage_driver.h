@@ -95,6 +95,8 @@ typedef struct fp_storage_driver {
      *  says of the range holds. */
     fp_status (*assembly_adopt)(void *self, void *assembly, const char *const *etags, size_t etag_count,
                                 const fp_part_info *info, fp_error *err);
+    /** Optional; NULL answers NOTSUP. As fp_storage_room(). */
+    fp_status (*room)(void *self, uint64_t *bytes, fp_error *err);
 } fp_storage_driver;
 /** fp_storage_driver.flags: calls can fail for a while, and are repeated. */
 #define FILEPROC_STORAGE_DRIVER_NETWORK 1u
