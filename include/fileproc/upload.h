@@ -366,7 +366,8 @@ typedef struct fp_append_options {
  * @retval FILEPROC_ERR_CONFLICT  Reason offset_mismatch: the upload is elsewhere, fp_upload_get() tells where; nothing has
  *                                changed. Or upload_completed or upload_cancelled.
  * @retval FILEPROC_ERR_INVALID   Reason length_exceeded (the length goes beyond the upload's size) or digest_unsupported.
- * @retval FILEPROC_ERR_QUOTA     Reason size_too_large: an upload of unknown size would become larger than a file may be.
+ * @retval FILEPROC_ERR_QUOTA     Of an upload of unknown size: reason size_too_large (it would become larger than a file may be),
+ *                                quota_exceeded (its owner has no more left), or storage_full.
  * @retval FILEPROC_ERR_BUSY      The cache is away, or another engine does not let go.
  * @retval FILEPROC_ERR_CORRUPT   The upload has failed: what was stored of it is damaged.
  * @retval FILEPROC_ERR_IO        The database or the storage failed.
@@ -393,7 +394,7 @@ FILEPROC_API fp_status fp_append_begin(fp_uploads *ups, const char *id, uint64_t
  * @retval FILEPROC_ERR_CONFLICT  Other bytes than the durable ones (chunk_conflict), another writer took over (chunk_superseded), or
  *                                the upload has ended (upload_completed, upload_cancelled).
  * @retval FILEPROC_ERR_NOTFOUND  It expired meanwhile. Reason upload_expired.
- * @retval FILEPROC_ERR_QUOTA     Reason storage_full, or size_too_large.
+ * @retval FILEPROC_ERR_QUOTA     Reason storage_full; or, and none of these bytes was taken, size_too_large or quota_exceeded.
  * @retval FILEPROC_ERR_BUSY      Another engine has taken the upload over.
  * @retval FILEPROC_ERR_IO        The storage failed.
  * @retval FILEPROC_ERR_NOMEM     An allocation failed.
@@ -446,7 +447,7 @@ FILEPROC_API void fp_append_free(fp_append *append);
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK            Declared, durably.
  * @retval FILEPROC_ERR_INVALID   Reason length_invalid: it has another size, or has more bytes already.
- * @retval FILEPROC_ERR_QUOTA     Reason size_too_large.
+ * @retval FILEPROC_ERR_QUOTA     Reason size_too_large, quota_exceeded or storage_full.
  * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
  * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled.
  * @retval FILEPROC_ERR_BUSY      Another engine works on the upload.

@@ -1,6 +1,7 @@
 /* Owns: one append on its way in: the gaps it fills, what it makes durable on the way, its digest, its commit.
  * Must not know: how an upload begins and ends. docs/internals/uploads.md tells how appends and chunks get along. */
 #include "core/options.h"
+#include "upload/owner_quota.h"
 #include "upload/upload_bytes.h"
 #include "upload/upload_lease.h"
 
@@ -13,6 +14,8 @@ struct fp_append {
     uint64_t at;          /* where the next byte goes */
     uint64_t end;         /* no byte from here on */
     bool announced;       /* `end` is what the caller said, not what the upload has room for */
+    char *metered;        /* of no known size, and this owner has a limit; else NULL */
+    uint64_t claimed;     /* then: no byte from here on before more is set aside */
     bool ended;           /* committed, or failed for good */
     uint64_t chunk_size;
     uint64_t turn;  /* the session's when it began: a later one has taken over */
@@ -47,6 +50,20 @@ static fp_status exceeded(const fp_append *a, bool unknown, uint64_t limit, fp_e
                             "no byte may come from offset %llu on", (unsigned long long)limit);
 }
 
+/* With the lock held. What an upload without a size may come to was not looked at when it began. */
+static fp_status set_meter(fp_append *a, uint64_t length, fp_error *err)
+{
+    const fpi_session *s = a->session;
+
+    a->claimed = s->claimed;
+    if (fpi_owner_quota_metered(a->ups, s->facts)) {
+        a->metered = fpi_strdup(&a->ups->ctx->a, s->facts->owner);
+        if (!a->metered)
+            return fpi_no_memory(err);
+    }
+    return fpi_upload_check_room(a->ups, length, err);
+}
+
 /* With the lock held. */
 static fp_status set_place(fp_append *a, uint64_t offset, uint64_t length, fp_error *err)
 {
@@ -66,6 +83,27 @@ static fp_status set_place(fp_append *a, uint64_t offset, uint64_t length, fp_er
         a->end = offset + length;
     a->at = a->pass_end = offset;
     a->chunk_size = facts->chunk_size;
+    return facts->size_unknown ? set_meter(a, length, err) : FILEPROC_OK;
+}
+
+/* Bytes of an upload without a size count from when they may come. A step more than needed, since each time is a transaction. */
+static fp_status claim(fp_append *a, uint64_t end, fp_error *err)
+{
+    fpi_session *s = a->session;
+    const fp_upload upload = { .id = s->id, .owner = a->metered };
+    uint64_t wanted =
+        a->announced || a->end - end < a->ups->append_step ? a->end : end + a->ups->append_step;
+    fp_status rc;
+
+    if (!a->metered || end <= a->claimed)
+        return FILEPROC_OK;
+    rc = fpi_owner_quota_claim(a->ups, &upload, end, wanted, &a->claimed, err);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    if (s->claimed < a->claimed)
+        s->claimed = a->claimed;
+    pthread_mutex_unlock(&s->lock);
     return FILEPROC_OK;
 }
 
@@ -85,7 +123,7 @@ static fp_status begin(fp_append *a, uint64_t offset, uint64_t length, fp_error 
         a->epoch = s->lease.epoch;
     }
     pthread_mutex_unlock(&s->lock);
-    return rc;
+    return rc == FILEPROC_OK && a->announced ? claim(a, a->end, err) : rc;
 }
 
 static void end_part(fp_append *a)
@@ -102,6 +140,7 @@ static void append_free(fp_append *a, bool pinned)
     if (a->session)
         fpi_session_release(a->ups, a->session);
     fpi_free(&a->ups->ctx->a, a->compare);
+    fpi_free(&a->ups->ctx->a, a->metered);
     fpi_free(&a->ups->ctx->a, a);
 }
 
@@ -153,7 +192,7 @@ static fp_status check_turn(const fp_append *a, fp_error *err)
 
 /* ---- making durable ---- */
 
-/* All that can fail for want of memory comes before the part is durable. */
+/* All that can fail for want of memory comes before the part is durable. From here to end_commit() no size is declared. */
 static fp_status prepare_commit(fp_append *a, fp_upload **record, fp_error *err)
 {
     fpi_session *s = a->session;
@@ -165,25 +204,46 @@ static fp_status prepare_commit(fp_append *a, fp_upload **record, fp_error *err)
         rc = fpi_session_reserve(a->ups, s, err);
     if (rc == FILEPROC_OK && record)
         rc = fpi_upload_copy(a->ups->ctx, s->facts, record, err);
+    if (rc == FILEPROC_OK)
+        s->committing++;
     pthread_mutex_unlock(&s->lock);
-    return rc < 0 ? rc : fpi_lease_fence(a->ups, s, a->epoch, err);
+    return rc;
+}
+
+/* Whoever declares a size waits for that. */
+static void end_commit(fpi_session *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->committing--;
+    pthread_cond_broadcast(&s->calmer);
+    pthread_mutex_unlock(&s->lock);
 }
 
 /* The part ends at `at`; only with a digest before, at what is durable behind it. */
-static fp_status commit_part(fp_append *a, fp_upload **record, fp_error *err)
+static fp_status make_durable(fp_append *a, fp_upload *record, fp_error *err)
 {
     unsigned char note[FPI_SHA256_STATE_SIZE];
     fpi_range part = { a->part_begin, a->at < a->part_end ? a->at : a->part_end };
-    fp_status rc;
+    fp_status rc = fpi_lease_fence(a->ups, a->session, a->epoch, err);
 
-    fpi_part_digest_finish(&a->digest, a->ups);
-    rc = prepare_commit(a, record, err);
     if (rc == FILEPROC_OK)
         rc = fpi_session_commit(a->ups, a->session, a->part, note,
                                 fpi_part_digest_note(&a->digest, note), err);
     if (rc == FILEPROC_OK)
-        rc = fpi_session_take_part(a->ups, a->session, part, &a->digest, record ? *record : NULL,
-                                   err);
+        rc = fpi_session_take_part(a->ups, a->session, part, &a->digest, record, err);
+    return rc;
+}
+
+static fp_status commit_part(fp_append *a, fp_upload **record, fp_error *err)
+{
+    fp_status rc;
+
+    fpi_part_digest_finish(&a->digest, a->ups);
+    rc = prepare_commit(a, record, err);
+    if (rc == FILEPROC_OK) {
+        rc = make_durable(a, record ? *record : NULL, err);
+        end_commit(a->session);
+    }
     end_part(a);
     return rc;
 }
@@ -353,12 +413,12 @@ static fp_status already_ended(fp_error *err)
 }
 
 /* Too many bytes are no reason to lose those before. */
-static fp_status check_room(const fp_append *a, size_t size, fp_error *err)
+static fp_status check_room(fp_append *a, size_t size, fp_error *err)
 {
     bool unknown;
 
     if (size <= a->end - a->at)
-        return FILEPROC_OK;
+        return claim(a, a->at + size, err);
     pthread_mutex_lock(&a->session->lock);
     unknown = a->session->facts->size_unknown;
     pthread_mutex_unlock(&a->session->lock);

@@ -10,4 +10,15 @@
 fp_status fpi_owner_quota_check(const fp_uploads *ups, fp_tx *tx, const fp_upload *upload,
                                 fp_error *err);
 
+/** Inside the transaction that declares the size of an upload that began without one: QUOTA with quota_exceeded. */
+fp_status fpi_owner_quota_check_size(const fp_uploads *ups, fp_tx *tx, const fp_upload *upload,
+                                     fp_error *err);
+
+/** Whether an upload without a size may have only bytes that were set aside for it. */
+bool fpi_owner_quota_metered(const fp_uploads *ups, const fp_upload *upload);
+/** Sets aside for one all in all `wanted` bytes, or fewer when its owner has no more left, but `needed`: else QUOTA with
+ *  quota_exceeded. Durable, and counted as if the upload had them. */
+fp_status fpi_owner_quota_claim(fp_uploads *ups, const fp_upload *upload, uint64_t needed,
+                                uint64_t wanted, uint64_t *granted, fp_error *err);
+
 #endif

@@ -84,7 +84,7 @@ fp_status fpi_upload_check_size(const fp_uploads *ups, uint64_t size, fp_error *
 }
 
 /* Said before any byte comes. A store that doesn't know will say so when they do. */
-static fp_status check_room(const fp_uploads *ups, uint64_t size, fp_error *err)
+fp_status fpi_upload_check_room(const fp_uploads *ups, uint64_t size, fp_error *err)
 {
     uint64_t room = 0;
 
@@ -142,7 +142,7 @@ static fp_status check_request(const fp_uploads *ups, const fp_upload_request *r
     }
     if (rc == FILEPROC_OK)
         rc = fpi_upload_check_size(ups, req->size, err);
-    return rc < 0 ? rc : check_room(ups, req->size, err);
+    return rc < 0 ? rc : fpi_upload_check_room(ups, req->size, err);
 }
 
 static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creation *c,

@@ -54,6 +54,8 @@ uint64_t fpi_upload_chunk_length(const fp_upload *upload, uint64_t index);
 
 /** QUOTA when no file may be so large. */
 fp_status fpi_upload_check_size(const fp_uploads *ups, uint64_t size, fp_error *err);
+/** QUOTA when the store would be left with less than is to be kept free. */
+fp_status fpi_upload_check_room(const fp_uploads *ups, uint64_t size, fp_error *err);
 uint64_t fpi_upload_choose_chunk_size(const fp_uploads *ups, uint64_t size);
 
 /** "files/<file_id>" */

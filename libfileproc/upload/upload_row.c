@@ -128,6 +128,9 @@ static fp_status take_row(fp_uploads *ups, fp_rows *rows, fpi_upload_row *out, f
     if (!fpi_uuid_valid(file_id) || u.chunk_size == 0)
         return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "the row of an upload makes no sense");
     memcpy(out->file_id, file_id, FPI_UUID_SIZE);
+    out->claimed = u.size;
+    if (u.size_unknown)
+        u.size = 0;
     u.status = fpi_upload_status(out->state, 0);
     u.total_chunks = fpi_upload_chunks(u.size, u.chunk_size);
     if (out->state == FPI_UPLOAD_COMPLETED)
@@ -187,6 +190,7 @@ fp_status fpi_upload_row_complete(fp_tx *tx, const fp_upload *upload, uint64_t *
 }
 
 typedef struct size_call {
+    const fp_uploads *ups;
     const fp_upload *upload;
     uint64_t *changed;
 } size_call;
@@ -197,7 +201,10 @@ static fp_status size_body(fp_tx *tx, void *user_data, fp_error *err)
     const fp_upload *u = call->upload;
     const fp_value params[] = { FILEPROC_V_TEXT(u->id), FILEPROC_V_INT(u->size),
                                 FILEPROC_V_INT(u->chunk_size), FILEPROC_V_INT(u->updated_at_ms) };
+    fp_status rc = fpi_owner_quota_check_size(call->ups, tx, u, err);
 
+    if (rc < 0)
+        return rc;
     return fp_tx_exec(tx,
                       "UPDATE uploads SET size = $2, chunk_size = $3, size_unknown = 0,"
                       " updated_at = $4 WHERE id = $1 AND status = 'open' AND size_unknown = 1",
@@ -207,7 +214,7 @@ static fp_status size_body(fp_tx *tx, void *user_data, fp_error *err)
 fp_status fpi_upload_row_set_size(fp_uploads *ups, const fp_upload *upload, uint64_t *changed,
                                   fp_error *err)
 {
-    size_call call = { upload, changed };
+    size_call call = { ups, upload, changed };
 
     return fp_database_transact(ups->db, 0, size_body, &call, err);
 }

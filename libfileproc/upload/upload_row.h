@@ -21,6 +21,7 @@ typedef struct fpi_upload_row {
     fp_upload *upload; /* as a caller may see it, without chunks */
     fpi_upload_state state;
     char file_id[FPI_UUID_SIZE]; /* also of one that is not completed */
+    uint64_t claimed;            /* without a size: bytes that its owner's limit has set aside */
 } fpi_upload_row;
 
 void fpi_upload_row_dispose(fpi_upload_row *row);

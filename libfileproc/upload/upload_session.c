@@ -213,6 +213,7 @@ static fp_status read_row(fp_uploads *ups, fpi_session *s, fp_error *err)
     old = s->facts;
     s->facts = fpi_steal(&row.upload);
     s->state = row.state;
+    s->claimed = row.claimed;
     s->staged = row.state == FPI_UPLOAD_OPEN;
     memcpy(s->file_id, row.file_id, sizeof(s->file_id));
     pthread_mutex_unlock(&s->lock);

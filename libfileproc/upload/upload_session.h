@@ -33,6 +33,7 @@ typedef struct fpi_session {
     bool verifying;    /* somebody reads back for the digest */
     size_t completing; /* calls that want to complete it */
     size_t pins;       /* chunks and appends that use the assembly */
+    size_t committing; /* appends that are just becoming durable */
     uint64_t turn;     /* of the last append that began; an earlier one has lost its place */
     fp_assembly *assembly;
 
@@ -45,6 +46,7 @@ typedef struct fpi_session {
     uint64_t chunks;    /* those of which all bytes are durable */
     uint64_t bytes;
     int64_t touched_ms; /* last commit of a part */
+    uint64_t claimed;   /* as in fpi_upload_row */
 
     /* Of the lease (upload_lease.c); not used without a cache. */
     struct {

@@ -45,6 +45,7 @@ static fp_status declare(fp_uploads *ups, fpi_session *s, uint64_t size, fp_erro
     u.chunk_size = fpi_upload_choose_chunk_size(ups, size);
     u.total_chunks = fpi_upload_chunks(size, u.chunk_size);
     u.updated_at_ms = fpi_now_ms(ups->ctx);
+    s->turn++; /* before the lock is let go: nothing is committed any more that doesn't know the size */
     fpi_session_enter(s);
     rc = fpi_upload_row_set_size(ups, &u, &changed, err);
     fpi_session_leave(ups, s);
@@ -52,7 +53,6 @@ static fp_status declare(fp_uploads *ups, fpi_session *s, uint64_t size, fp_erro
         return rc;
     if (!changed)
         return look_again(s, err);
-    s->turn++;
     s->facts->size = u.size;
     s->facts->chunk_size = u.chunk_size;
     s->facts->total_chunks = u.total_chunks;
@@ -62,6 +62,19 @@ static fp_status declare(fp_uploads *ups, fpi_session *s, uint64_t size, fp_erro
     return FILEPROC_OK;
 }
 
+/* With the lock held. Bytes that are just becoming durable count. */
+static fp_status settle(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    fp_status rc;
+
+    do {
+        while (s->committing)
+            pthread_cond_wait(&s->calmer, &s->lock);
+        rc = fpi_session_settle(ups, s, err);
+    } while (rc == FILEPROC_OK && s->committing);
+    return rc;
+}
+
 static fp_status set_size(fp_uploads *ups, fpi_session *s, uint64_t size, fp_error *err)
 {
     fp_status rc;
@@ -69,11 +82,14 @@ static fp_status set_size(fp_uploads *ups, fpi_session *s, uint64_t size, fp_err
     pthread_mutex_lock(&s->lock);
     rc = fpi_lease_enter(ups, s, FILEPROC_LEASE_TAKE_OVER, err);
     if (rc == FILEPROC_OK) {
-        rc = fpi_session_settle(ups, s, err);
+        rc = settle(ups, s, err);
         if (rc == FILEPROC_OK)
             rc = check(s, size, err);
-        if (rc == FILEPROC_OK && s->facts->size_unknown)
-            rc = declare(ups, s, size, err);
+        if (rc == FILEPROC_OK && s->facts->size_unknown) {
+            rc = fpi_upload_check_room(ups, size - s->bytes, err);
+            if (rc == FILEPROC_OK)
+                rc = declare(ups, s, size, err);
+        }
         fpi_lease_leave(ups, s);
     }
     pthread_mutex_unlock(&s->lock);

@@ -1,7 +1,9 @@
 /* Owns: the promises of appends: what is acknowledged is there, what broke off stays, an offset is never beyond what is durable.
  * Must not know: chunks for themselves (test_chunk.c), completion (test_upload_complete.c). */
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/digest.h"
 #include "fault.h"
@@ -581,6 +583,60 @@ START_TEST(append_under_way_has_no_place_once_the_size_is_declared)
 }
 END_TEST
 
+typedef struct declaration {
+    char id[FPI_UUID_SIZE];
+    pthread_t thread;
+    bool begun;
+    fp_status rc;
+    fp_error err;
+} declaration;
+
+static void *declare(void *user_data)
+{
+    declaration *d = user_data;
+
+    d->rc = fp_upload_set_size(w.ups, d->id, 700, &d->err);
+    return NULL;
+}
+
+/* The append was found to have its place, and its bytes are about to become durable. */
+static void declare_meanwhile(int slot, void *user_data)
+{
+    declaration *d = user_data;
+
+    if (slot != SLOT_COMMIT || d->begun)
+        return;
+    d->begun = true;
+    ck_assert_int_eq(pthread_create(&d->thread, NULL, declare, d), 0);
+    nanosleep(&(struct timespec){ 0, 50 * 1000000 }, NULL);
+}
+
+START_TEST(size_is_never_declared_below_what_is_just_becoming_durable)
+{
+    EACH_STORE(&w)
+    {
+        declaration d = { .begun = false };
+        fp_error err = { 0 };
+        fp_append *a;
+
+        create_unknown(d.id);
+        must_add(d.id, 0, 500);
+        a = must_append(d.id, 500, NULL);
+        must_write(a, 500, 1500);
+        w.slot_data = &d;
+        w.on_slot = declare_meanwhile;
+        must_commit(a, 2000);
+        w.on_slot = NULL;
+        ck_assert(d.begun);
+        ck_assert_int_eq(pthread_join(d.thread, NULL), 0);
+        ck_reason(d.rc, FILEPROC_ERR_INVALID, "length_invalid", &d.err);
+        must_add(d.id, 2000, 100);
+        ck_status(fp_upload_set_size(w.ups, d.id, 2100, &err), FILEPROC_OK, &err);
+        ck_completes(d.id, 2100, true);
+    }
+}
+END_TEST
+
 START_TEST(upload_of_unknown_size_ends_where_files_end)
 {
     fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
@@ -843,6 +899,7 @@ RUN_TESTS("append", appends_of_any_size_make_the_file_and_its_digest,
           digest_over_more_than_one_gap_is_refused, upload_begun_by_appending_is_finished_in_chunks,
           size_can_be_declared_late, size_declared_at_what_came_completes,
           append_under_way_has_no_place_once_the_size_is_declared,
+          size_is_never_declared_below_what_is_just_becoming_durable,
           upload_of_unknown_size_ends_where_files_end, append_ends_with_its_upload,
           appends_and_chunks_side_by_side_make_one_file,
           disk_that_fails_takes_only_what_was_not_durable,

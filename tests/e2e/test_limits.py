@@ -1,0 +1,66 @@
+"""Owns: the limits of uploads over HTTP: of an owner, of the disk.
+Must not know: how uploads work otherwise."""
+
+import json
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+import tus
+from api import ask, check_problem, initiate, try_initiate
+
+TOP = pathlib.Path(__file__).parents[2]
+
+
+def shown_in_docs(heading):
+    block = re.search(rf"{heading}\n.*?```sh\n(.*?)```", (TOP / "docs" / "uploads.md").read_text(), re.S)
+    assert block, "docs/uploads.md shows it no more"
+    return block.group(1)
+
+
+def run_shown(daemon, heading, folder):
+    script = shown_in_docs(heading).replace("localhost:8000", f"127.0.0.1:{daemon.port}")
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=60,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+# ---- of an owner
+
+
+@pytest.mark.daemon_options("--owner-max-size", "1GiB", "--owner-max-uploads", "10", "--max-file-size", "10GiB")
+def test_the_example_of_an_owner_s_limit_works(daemon, tmp_path):
+    problem = json.loads(run_shown(daemon, "### Of an owner", tmp_path))
+    assert (problem["status"], problem["code"]) == (413, "quota_exceeded")
+
+
+@pytest.mark.daemon_options("--owner-max-size", "1000")
+def test_a_tus_upload_of_unknown_length_stays_within_the_limit(daemon):
+    of_ann = {"Upload-Metadata": tus.metadata(user_id="ann")}
+    session = initiate(daemon, 200, user_id="ann")
+    path = tus.create(daemon, headers=of_ann)
+    check_problem(tus.patch(daemon, path, 0, b"x" * 801), 413, "quota_exceeded")
+    assert tus.append(daemon, path, 0, b"x" * 500) == 500
+    check_problem(tus.patch(daemon, path, 500, iter([b"x" * 200, b"x" * 200])), 413, "quota_exceeded")
+    at = tus.offset(daemon, path)
+    assert at <= 800
+    check_problem(tus.patch(daemon, path, at, b"", {"Upload-Length": "801"}), 413, "quota_exceeded")
+    check_problem(try_initiate(daemon, size=501, user_id="ann"), 413, "quota_exceeded")
+    assert ask(daemon, "DELETE", f"/v1/uploads/{session['upload_id']}").status_code == 200
+    assert tus.append(daemon, path, at, b"y" * (1000 - at), {"Upload-Length": "1000"}) == 1000
+    check_problem(try_initiate(daemon, size=1, user_id="ann"), 413, "quota_exceeded")
+
+
+# ---- of the disk
+
+
+@pytest.mark.daemon_options("--min-free", "1PiB")
+def test_no_door_begins_an_upload_that_would_fill_the_disk(daemon):
+    deferred = {"Upload-Defer-Length": "1", "Upload-Metadata": tus.metadata()}
+    for headers in ({"Upload-Length": "1", "Upload-Metadata": tus.metadata()}, deferred):
+        reply = tus.call(daemon, "POST", "/v1/tus", headers)
+        check_problem(reply, 507, "storage_full")
+        assert int(reply.headers["Retry-After"]) > 0
