@@ -419,6 +419,7 @@ static fp_status open_uploads(fpd_app *app, fp_error *err)
     o.max_file_size = number(app, "MAX_FILE_SIZE");
     o.chunk_size = number(app, "CHUNK_SIZE");
     o.session_timeout_ms = fp_config_int(app->config, "SESSION_TIMEOUT");
+    o.idle_timeout_ms = fp_config_int(app->config, "FILEPROC_IDLE_TIMEOUT");
     o.tombstone_ms = fp_config_int(app->config, "FILEPROC_TOMBSTONE");
     o.min_free_bytes = number(app, "FILEPROC_MIN_FREE");
     o.owner_max_bytes = number(app, "FILEPROC_OWNER_MAX_SIZE");

@@ -44,7 +44,7 @@ typedef struct fp_upload {
     uint64_t total_chunks;       /**< 0 for an empty file. */
     int64_t created_at_ms;       /**< Milliseconds since 1970 UTC. */
     int64_t updated_at_ms;       /**< Last durable change. */
-    int64_t expires_at_ms;       /**< When an unfinished upload is removed. */
+    int64_t expires_at_ms;       /**< When an unfinished upload is removed; with an idle timeout, unless bytes come. */
     const char *note;            /**< As given at creation; or NULL. */
     uint64_t offset;             /**< Durable bytes from the first one on without a gap: where an append goes on. */
     uint32_t size_unknown;       /**< 1 until fp_upload_set_size(): size and total_chunks are 0. */
@@ -67,7 +67,7 @@ typedef struct fp_uploads_options {
     uint64_t max_file_size;     /**< Bytes; default 100 MiB. @since 0.1 */
     uint64_t chunk_size;        /**< Bytes, 1 to 1 GiB; default 5 MiB. Files of over 2^20 chunks get larger ones. @since 0.1 */
     uint64_t min_free_bytes;    /**< Room that a new upload must leave in a "file" store; 0 = not looked at. @since 0.1 */
-    int64_t session_timeout_ms; /**< Life of an unfinished upload; default 3600000. @since 0.1 */
+    int64_t session_timeout_ms; /**< Life of an unfinished upload; default 3600000. See idle_timeout_ms. @since 0.1 */
     int64_t tombstone_ms;       /**< How long an ended session is remembered; default 7 days. @since 0.1 */
     /** Called after each durable change, on the thread that made it, with a record that is valid during the
      *  call. NULL = not wanted. @since 0.1 */
@@ -82,10 +82,11 @@ typedef struct fp_uploads_options {
     uint64_t append_step;       /**< Bytes after which a long append makes durable what it has; default 32 MiB. @since 0.1 */
     uint64_t owner_max_bytes;   /**< Bytes of one owner's files and unfinished uploads; 0 = any. @since 0.1 */
     uint64_t owner_max_uploads; /**< Unfinished uploads of one owner; 0 = any. @since 0.1 */
+    int64_t idle_timeout_ms;    /**< Life of an unfinished upload without new bytes; 0 = session_timeout_ms, which it never exceeds. @since 0.1 */
 } fp_uploads_options;
 /** All-default fp_uploads_options. */
 #define FILEPROC_UPLOADS_OPTIONS_INIT \
-    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0 }
+    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0 }
 
 /** What fp_upload_create() is asked for. Start from FILEPROC_UPLOAD_REQUEST_INIT. Everything is copied. */
 typedef struct fp_upload_request {

@@ -93,6 +93,9 @@ static const fpi_setting rows[] = {
       1, 256, NULL, "Declared types accepted; image/* takes a whole family, * everything." },
     { "SESSION_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "1h", SECOND, 3650 * DAY, NULL,
       "Life of an unfinished upload." },
+    { "FILEPROC_IDLE_TIMEOUT", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "0", 0, 3650 * DAY, NULL,
+      "Time after which an unfinished upload is removed that got no bytes; those that come move its end, up to SESSION_TIMEOUT after "
+      "its beginning. 0: only SESSION_TIMEOUT counts." },
     { "FILEPROC_MIN_FREE", FPI_SETTING_SIZE, FPI_GROUP_UPLOADS, "0", 0, PIB, NULL,
       "Room that a new upload must leave on the disk of the objects, else it is refused at once. 0 doesn't look." },
     { "FILEPROC_OWNER_MAX_SIZE", FPI_SETTING_SIZE, FPI_GROUP_UPLOADS, "0", 0, PIB, NULL,

@@ -3,6 +3,7 @@
 #include "core/options.h"
 #include "upload/owner_quota.h"
 #include "upload/upload_bytes.h"
+#include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
 
 /* What is durable of a slow append is never older than this, but for the rest of a chunk. */
@@ -448,6 +449,8 @@ fp_status fp_append_write(fp_append *append, const void *data, size_t size, fp_e
             rc = fpi_session_explain(append->ups, append->session, rc, &e, err);
     }
     append->ended = rc < 0;
+    if (rc == FILEPROC_OK)
+        fpi_expiry_slide(append->ups, append->session);
     return rc;
 }
 
@@ -478,6 +481,7 @@ fp_status fp_append_commit(fp_append *append, fp_upload **out, fp_error *err)
     if (append->ended)
         return already_ended(err);
     append->ended = true;
+    fpi_expiry_slide(append->ups, append->session);
     written = append->part != NULL;
     rc = commit(append, out || append->ups->on_progress ? &record : NULL, err);
     if (rc < 0)

@@ -4,6 +4,7 @@
 
 #include "core/options.h"
 #include "upload/upload_bytes.h"
+#include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
 
 struct fp_chunk {
@@ -280,6 +281,8 @@ fp_status fp_chunk_write(fp_chunk *chunk, const void *data, size_t size, fp_erro
             rc = fpi_session_explain(chunk->ups, chunk->session, rc, &e, err);
     }
     chunk->ended = rc < 0;
+    if (rc == FILEPROC_OK)
+        fpi_expiry_slide(chunk->ups, chunk->session);
     return rc;
 }
 
@@ -352,6 +355,7 @@ fp_status fp_chunk_commit(fp_chunk *chunk, fp_upload **out, fp_error *err)
     if (chunk->ended)
         return already_ended(err);
     chunk->ended = true;
+    fpi_expiry_slide(chunk->ups, chunk->session);
     rc = commit(chunk, out || chunk->ups->on_progress, &record, err);
     if (rc < 0)
         return rc;

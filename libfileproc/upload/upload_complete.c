@@ -76,6 +76,9 @@ static fp_status prepare(completion *c, fp_error *err)
     fp_upload *u = &c->upload;
 
     *u = *s->facts;
+    pthread_mutex_lock(&c->session->lock);
+    u->expires_at_ms = s->expires_ms;
+    pthread_mutex_unlock(&c->session->lock);
     fpi_upload_key(s->file_id, c->key);
     fpi_upload_url(c->ups, s->file_id, c->url);
     u->status = fpi_upload_status(FPI_UPLOAD_COMPLETED, 0);

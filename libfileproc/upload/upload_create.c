@@ -8,6 +8,7 @@
 #include "core/options.h"
 #include "upload/filename.h"
 #include "upload/idempotency.h"
+#include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 #include "upload/upload_verify.h"
@@ -164,7 +165,7 @@ static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creat
     u->chunk_size = fpi_upload_choose_chunk_size(ups, req->size);
     u->total_chunks = fpi_upload_chunks(u->size, u->chunk_size);
     u->created_at_ms = u->updated_at_ms = fpi_now_ms(ups->ctx);
-    u->expires_at_ms = u->created_at_ms + ups->session_timeout_ms;
+    u->expires_at_ms = fpi_expiry_first(ups, u->created_at_ms);
     return rc;
 }
 

@@ -30,6 +30,7 @@ struct fp_uploads {
     uint64_t owner_max_bytes;
     uint64_t owner_max_uploads;
     int64_t session_timeout_ms;
+    int64_t idle_timeout_ms; /* 0 = none */
     int64_t tombstone_ms;
     void (*on_progress)(void *user_data, const fp_upload *upload);
     void *user_data;

@@ -90,7 +90,7 @@ static fp_status expire_body(fp_tx *tx, void *user_data, fp_error *err)
 
         if (!c->session)
             continue;
-        rc = fpi_upload_row_end(tx, c->id, FPI_UPLOAD_EXPIRED, b->now_ms, &changed, err);
+        rc = fpi_upload_row_expire(tx, c->id, b->now_ms, &changed, err);
         c->changed = changed != 0;
     }
     return rc;

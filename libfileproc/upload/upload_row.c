@@ -230,6 +230,17 @@ fp_status fpi_upload_row_end(fp_tx *tx, const char *id, fpi_upload_state state, 
         params, 3, changed, err);
 }
 
+fp_status fpi_upload_row_expire(fp_tx *tx, const char *id, int64_t now_ms, uint64_t *changed,
+                                fp_error *err)
+{
+    const fp_value params[] = { FILEPROC_V_TEXT(id), FILEPROC_V_INT(now_ms) };
+
+    return fp_tx_exec(tx,
+                      "UPDATE uploads SET status = 'expired', updated_at = $2"
+                      " WHERE id = $1 AND status = 'open' AND expires_at <= $2",
+                      params, 2, changed, err);
+}
+
 typedef struct finish_call {
     fp_uploads *ups;
     const char *id;

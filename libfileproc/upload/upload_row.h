@@ -57,6 +57,9 @@ fp_status fpi_upload_row_set_size(fp_uploads *ups, const fp_upload *upload, uint
 /** Inside a transaction: an open session ends in another way. */
 fp_status fpi_upload_row_end(fp_tx *tx, const char *id, fpi_upload_state state, int64_t now_ms,
                              uint64_t *changed, fp_error *err);
+/** The same for one whose time is over, unless that was moved meanwhile. */
+fp_status fpi_upload_row_expire(fp_tx *tx, const char *id, int64_t now_ms, uint64_t *changed,
+                                fp_error *err);
 /** The same in a transaction of its own. When the session was not open, *instead is what its row says. */
 fp_status fpi_upload_row_finish(fp_uploads *ups, const char *id, fpi_upload_state state,
                                 fpi_upload_row *instead, fp_error *err);

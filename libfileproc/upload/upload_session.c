@@ -214,6 +214,7 @@ static fp_status read_row(fp_uploads *ups, fpi_session *s, fp_error *err)
     s->facts = fpi_steal(&row.upload);
     s->state = row.state;
     s->claimed = row.claimed;
+    s->expires_ms = s->facts->expires_at_ms;
     s->staged = row.state == FPI_UPLOAD_OPEN;
     memcpy(s->file_id, row.file_id, sizeof(s->file_id));
     pthread_mutex_unlock(&s->lock);
@@ -313,6 +314,7 @@ fp_status fpi_session_new(fp_uploads *ups, const fp_upload *facts, const char *f
     }
     adopt(s, &p);
     memcpy(s->file_id, file_id, sizeof(s->file_id));
+    s->expires_ms = facts->expires_at_ms;
     s->loaded = s->staged = true;
     *out = s;
     return FILEPROC_OK;
@@ -344,7 +346,7 @@ fp_status fpi_session_check_open(const fp_uploads *ups, const fpi_session *s, fp
     case FPI_UPLOAD_EXPIRED:
         return expired(err);
     }
-    return fpi_now_ms(ups->ctx) >= s->facts->expires_at_ms ? expired(err) : FILEPROC_OK;
+    return fpi_now_ms(ups->ctx) >= s->expires_ms ? expired(err) : FILEPROC_OK;
 }
 
 static fp_status still_broken(fp_error *err)
@@ -518,6 +520,7 @@ void fpi_session_show(const fpi_session *s, fp_upload *upload)
     upload->chunks_uploaded = s->chunks;
     upload->bytes_received = s->bytes;
     upload->offset = fpi_ranges_prefix(&s->durable);
+    upload->expires_at_ms = s->expires_ms;
     if (s->touched_ms > upload->updated_at_ms)
         upload->updated_at_ms = s->touched_ms;
 }

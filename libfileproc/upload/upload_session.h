@@ -47,6 +47,8 @@ typedef struct fpi_session {
     uint64_t bytes;
     int64_t touched_ms; /* last commit of a part */
     uint64_t claimed;   /* as in fpi_upload_row */
+    int64_t expires_ms; /* no earlier than the row says: facts->expires_at_ms is when it was read */
+    int64_t slide_at_ms;
 
     /* Of the lease (upload_lease.c); not used without a cache. */
     struct {

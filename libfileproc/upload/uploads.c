@@ -6,6 +6,7 @@
 #include "core/ascii.h"
 #include "core/media_type.h"
 #include "core/options.h"
+#include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 
@@ -85,7 +86,8 @@ static fp_status check_options(const fp_uploads_options *o, fp_error *err)
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "max_file_size or append_step is too large");
     if (o->session_timeout_ms < 0 || o->session_timeout_ms > FPI_UPLOAD_TIME_MAX ||
-        o->tombstone_ms < 0 || o->tombstone_ms > FPI_UPLOAD_TIME_MAX || o->lease_ms > LEASE_MAX_MS)
+        o->idle_timeout_ms < 0 || o->idle_timeout_ms > FPI_UPLOAD_TIME_MAX || o->tombstone_ms < 0 ||
+        o->tombstone_ms > FPI_UPLOAD_TIME_MAX || o->lease_ms > LEASE_MAX_MS)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "a time is out of range");
     if (o->reserved)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "a reserved option is not 0");
@@ -129,6 +131,7 @@ static fp_status fill(fp_uploads *ups, const fp_uploads_options *o, fp_error *er
     ups->owner_max_bytes = o->owner_max_bytes;
     ups->owner_max_uploads = o->owner_max_uploads;
     ups->session_timeout_ms = o->session_timeout_ms;
+    ups->idle_timeout_ms = o->idle_timeout_ms;
     ups->tombstone_ms = o->tombstone_ms;
     ups->on_progress = o->on_progress;
     ups->user_data = o->user_data;
@@ -216,6 +219,8 @@ static fp_status bring_up_to_date(fp_uploads *ups, fpi_session *s, bool *told,
         view = FPI_VIEW_UNKNOWN; /* it may have been declared there */
     if (view == FPI_VIEW_UNKNOWN)
         rc = fpi_session_reread(ups, s, err);
+    if (view == FPI_VIEW_OTHERS)
+        fpi_expiry_hear(ups, s, progress->touched_ms);
     pthread_mutex_unlock(&s->lock);
     *told = view == FPI_VIEW_OTHERS;
     return rc;

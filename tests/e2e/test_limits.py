@@ -1,10 +1,12 @@
 """Owns: the limits of uploads over HTTP: of an owner, of the disk.
 Must not know: how uploads work otherwise."""
 
+import email.utils
 import json
 import pathlib
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -64,3 +66,39 @@ def test_no_door_begins_an_upload_that_would_fill_the_disk(daemon):
         reply = tus.call(daemon, "POST", "/v1/tus", headers)
         check_problem(reply, 507, "storage_full")
         assert int(reply.headers["Retry-After"]) > 0
+
+
+# ---- of time
+
+
+@pytest.mark.daemon_options("--idle-timeout", "1h", "--session-timeout", "7d")
+def test_the_example_of_the_idle_timeout_works(daemon, tmp_path):
+    before, after = run_shown(daemon, "### Of time", tmp_path).split()
+    assert before < after
+
+
+def when_expires(daemon, path):
+    return email.utils.parsedate_to_datetime(tus.head(daemon, path)["Upload-Expires"])
+
+
+@pytest.mark.daemon_options("--idle-timeout", "4s", "--session-timeout", "1h", "--reap-interval", "100ms")
+def test_an_upload_at_work_lives_on_and_an_idle_one_is_gone_at_every_door(daemon):
+    busy, idle = tus.create(daemon, 1000), tus.create(daemon, 1000)
+    chunked = initiate(daemon, 10)["upload_id"]
+    first = when_expires(daemon, busy)
+    end, at = time.monotonic() + 8, 0
+    while time.monotonic() < end:
+        reply = tus.patch(daemon, busy, at, b"x" * 10)
+        at += 10
+        assert reply.status_code == 204 and email.utils.parsedate_to_datetime(reply.headers["Upload-Expires"]) >= first
+        time.sleep(0.5)
+    assert (when_expires(daemon, busy) - first).total_seconds() >= 6
+    for path in (idle, f"/v1/tus/{chunked}"):
+        assert tus.call(daemon, "HEAD", path).status_code == 410
+        check_problem(tus.patch(daemon, path, 0, b"x"), 410, "upload_expired")
+        check_problem(ask(daemon, "GET", f"/v1/uploads/{tus.upload_id(path)}/status"), 410, "upload_expired")
+    daemon.kill()
+    daemon.start()
+    assert tus.call(daemon, "HEAD", idle).status_code == 410
+    at = tus.offset(daemon, busy)
+    assert tus.append(daemon, busy, at, b"x" * (1000 - at)) == 1000

@@ -118,6 +118,7 @@ static fp_context *cache_ctx;
 static fp_cache *shared;
 static upload_world a, b;
 static uint32_t lease_ms = LEASE_MS;
+static int64_t idle_ms;
 
 static const fp_cache_driver *gated_driver(void)
 {
@@ -160,6 +161,7 @@ static void open_two(bool on_disk)
     open_cache(NULL);
     o.cache = shared;
     o.lease_ms = lease_ms;
+    o.idle_timeout_ms = idle_ms;
     upload_world_open(&a, on_disk, &o);
     memcpy(&b, &a, sizeof(b));
     o = a.options;
@@ -755,6 +757,37 @@ START_TEST(upload_that_expired_is_gone_for_all)
 }
 END_TEST
 
+/* b has in memory when it was to expire before a's chunks moved that. */
+START_TEST(bytes_at_one_engine_keep_an_upload_for_all)
+{
+    idle_ms = 600000;
+    BOTH_STORES(i)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_reaped did = FILEPROC_REAPED_INIT;
+        fp_error err = { 0 };
+        fp_upload *u;
+
+        must_create(&a, 4000, id);
+        must_chunk(&b, id, 0, 1);
+        for (uint64_t k = 1; k < 3; k++) {
+            atomic_fetch_add(&a.now_ms, 500000);
+            must_chunk(&a, id, k, 1);
+        }
+        ck_status(fp_uploads_reap(b.ups, 0, &did, &err), FILEPROC_OK, &err);
+        ck_assert_uint_eq(did.expired, 0);
+        u = must_get(&b, id);
+        ck_assert_uint_eq(u->chunks_uploaded, 3);
+        ck_assert_int_ge(u->expires_at_ms, a.now_ms + idle_ms);
+        fp_upload_free(u);
+        atomic_fetch_add(&a.now_ms, 500000);
+        must_chunk(&b, id, 3, 1);
+        fp_upload_free(must_complete(&b, id));
+    }
+    idle_ms = 0;
+}
+END_TEST
+
 START_TEST(engines_survive_every_allocation_failure)
 {
     fault f;
@@ -801,4 +834,5 @@ RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
           chunks_side_by_side_at_two_engines_all_arrive, cancelling_takes_over_at_once,
           cache_that_is_away_stops_writing_and_not_reading,
           chunk_under_way_may_end_while_the_cache_is_away, cache_that_forgets_loses_nothing,
-          upload_that_expired_is_gone_for_all, engines_survive_every_allocation_failure)
+          upload_that_expired_is_gone_for_all, bytes_at_one_engine_keep_an_upload_for_all,
+          engines_survive_every_allocation_failure)
