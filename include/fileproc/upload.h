@@ -82,7 +82,7 @@ typedef struct fp_uploads_options {
     uint64_t append_step;       /**< Bytes after which a long append makes durable what it has; default 32 MiB. @since 0.1 */
     uint64_t owner_max_bytes;   /**< Bytes of one owner's files and unfinished uploads; 0 = any. @since 0.1 */
     uint64_t owner_max_uploads; /**< Unfinished uploads of one owner; 0 = any. @since 0.1 */
-    int64_t idle_timeout_ms;    /**< Life of an unfinished upload without new bytes; 0 = session_timeout_ms, which it never exceeds. @since 0.1 */
+    int64_t idle_timeout_ms;    /**< Life of an unfinished upload without new bytes; 0 = session_timeout_ms, at most that. @since 0.1 */
 } fp_uploads_options;
 /** All-default fp_uploads_options. */
 #define FILEPROC_UPLOADS_OPTIONS_INIT \
