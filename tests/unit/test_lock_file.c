@@ -27,7 +27,10 @@ START_TEST(a_folder_is_made_with_its_parents_and_kept_private)
     ck_assert_int_eq(st.st_mode & 0777, 0700);
     ck_assert_ptr_null(strstr(absolute.data, ".."));
     ck_assert_int_eq(fpd_folder_make(path, &absolute, &err), FILEPROC_OK);
-    rmdir(path);
+    ck_assert_int_eq(rmdir(path), 0);
+    snprintf(path, sizeof(path), "%s/a", root);
+    ck_assert_int_eq(rmdir(path), 0);
+    ck_assert_int_eq(rmdir(root), 0);
     fpd_text_dispose(&absolute);
 }
 END_TEST
