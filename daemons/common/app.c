@@ -126,8 +126,9 @@ static bool add_upload_metrics(fpd_app *app)
     app->hub =
         fpd_hub_new((size_t)fp_config_int(app->config, "FILEPROC_MAX_WATCHERS"), app->metrics);
     app->feed = fpd_feed_new();
+    app->writers = fpd_writers_new();
     return app->uploads_total && app->upload_duration && app->chunks_uploaded &&
-           app->streams_dropped && app->hub && app->feed;
+           app->streams_dropped && app->hub && app->feed && app->writers;
 }
 
 static bool add_job_metrics(fpd_app *app)
@@ -406,6 +407,13 @@ static fp_status open_cache(fpd_app *app, fp_error *err)
     return rc;
 }
 
+static void on_lost(void *user_data, const char *upload_id)
+{
+    const fpd_app *app = user_data;
+
+    fpd_writers_end(app->writers, upload_id);
+}
+
 static fp_status open_uploads(fpd_app *app, fp_error *err)
 {
     fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
@@ -425,8 +433,10 @@ static fp_status open_uploads(fpd_app *app, fp_error *err)
     o.owner_max_bytes = number(app, "FILEPROC_OWNER_MAX_SIZE");
     o.owner_max_uploads = number(app, "FILEPROC_OWNER_MAX_UPLOADS");
     o.on_progress = on_progress;
+    o.on_lost = on_lost;
     o.user_data = app;
     o.cache = app->has_redis ? app->cache : NULL;
+    o.database_leases = !app->has_redis && !app->data.size; /* others may be at work there, too */
     return fp_uploads_open(app->ctx, &o, &app->uploads, err);
 }
 
@@ -499,6 +509,7 @@ void fpd_app_close(fpd_app *app)
     fp_queue_free(app->queue);
     fp_database_free(app->database);
     fp_storage_free(app->storage);
+    fpd_writers_free(app->writers);
     fpd_feed_free(app->feed);
     fpd_hub_free(app->hub);
     fpd_metrics_free(app->metrics);

@@ -12,6 +12,7 @@
 
 #include "feed.h"
 #include "hub.h"
+#include "writers.h"
 #include "metrics.h"
 #include "progress_bridge.h"
 #include "rate_limit.h"
@@ -55,7 +56,8 @@ typedef struct fpd_app {
     fpd_metrics *metrics;
     fpd_hub *hub;
     fpd_feed *feed; /* NULL: nobody can watch here */
-    fpd_text data;  /* absolute path of the data folder; empty when nothing is in it */
+    fpd_writers *writers;
+    fpd_text data; /* absolute path of the data folder; empty when nothing is in it */
     int locks
         [FPD_LOCKS]; /* of it, and of what the addresses of database and storage lead to; -1 = none */
     fpd_metric *uploads_total, *upload_duration, *chunks_uploaded, *streams_dropped, *jobs_finished;

@@ -317,8 +317,9 @@ static void warn(const running *r)
         fpd_log(FILEPROC_LOG_WARN, "server",
                 "--insecure: everyone who reaches %s can read and delete everything", address);
     if (r->app.uploads && !r->app.has_redis && !r->app.data.size)
-        fpd_log(FILEPROC_LOG_WARN, "uploads",
-                "without REDIS_URL no other process may take uploads for this database");
+        fpd_log(
+            FILEPROC_LOG_WARN, "uploads",
+            "without REDIS_URL watchers hear only of what this process stores; leases are in the database");
     if (problem)
         fpd_log(FILEPROC_LOG_WARN, "server", "FILEPROC_HELPER %s: %s; jobs that need it will fail",
                 path, problem);

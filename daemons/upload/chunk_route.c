@@ -22,6 +22,7 @@ typedef struct intake {
     const char *upload_id;
     uint64_t index;
     fp_chunk *chunk;
+    fpd_writer place; /* left as soon as nothing more is read */
     fp_error err;
     bool in_file;  /* inside the form's field `file` */
     bool has_file; /* it was there */
@@ -84,9 +85,12 @@ static bool begin_chunk(intake *in, const char *digest_header)
     fp_chunk_options options = FILEPROC_CHUNK_OPTIONS_INIT;
     fpd_digest digest;
 
-    return read_digest(in, digest_header, &digest, &options) &&
-           fp_chunk_begin(in->app->uploads, in->upload_id, in->index, &options, &in->chunk,
-                          &in->err) == FILEPROC_OK;
+    if (!read_digest(in, digest_header, &digest, &options) ||
+        fp_chunk_begin(in->app->uploads, in->upload_id, in->index, &options, &in->chunk, &in->err) <
+            0)
+        return false;
+    fpd_writer_enter(in->app->writers, &in->place, in->upload_id, in->index, &in->rq->wire);
+    return true;
 }
 
 static bool write_chunk(intake *in, const char *data, size_t size)
@@ -161,6 +165,8 @@ static bool receive(intake *in, fpd_multipart *form, uint64_t limit)
     while ((result = fpd_body_read(rq, buf, capacity, &got)) == FPD_BODY_OK)
         if (!(form ? feed_form(in, form, buf, got) : write_chunk(in, buf, got)))
             return false;
+    if (fpd_writer_leave(&in->place) && result != FPD_BODY_END)
+        return refuse(in, 409, "chunk_superseded", "A newer request sends this chunk.");
     if (result != FPD_BODY_END) {
         fpd_body_problem(rq, result);
         in->answered = true;
@@ -263,8 +269,9 @@ void fpd_put_chunk(fpd_request *rq, void *user_data)
     if (!read_index(rq, &in.index))
         return;
     ok = fp_upload_get(app->uploads, in.upload_id, &before, &in.err) == FILEPROC_OK &&
-         check_open(&in, before) && receive_body(&in, before) &&
-         fp_chunk_commit(in.chunk, &after, &in.err) == FILEPROC_OK;
+         check_open(&in, before) && receive_body(&in, before);
+    (void)fpd_writer_leave(&in.place);
+    ok = ok && fp_chunk_commit(in.chunk, &after, &in.err) == FILEPROC_OK;
     fp_chunk_free(in.chunk);
     if (ok) {
         fpd_metric_count(app->chunks_uploaded, NULL, 1);

@@ -45,6 +45,8 @@ static fpd_intake_result receive(fpd_intake *in, fp_append *append, uint64_t lim
         if (in->on_bytes)
             in->on_bytes(in);
     }
+    if (fpd_writer_leave(&in->place) && result != FPD_BODY_END)
+        return FPD_INTAKE_SUPERSEDED;
     if (result == FPD_BODY_CUT)
         keep(in, append, buf, got);
     return result == FPD_BODY_END   ? FPD_INTAKE_OK
@@ -55,6 +57,7 @@ static fpd_intake_result receive(fpd_intake *in, fp_append *append, uint64_t lim
 static fp_status begin(fpd_intake *in, const fp_upload *upload, uint64_t offset, fp_append **append)
 {
     fp_append_options options = FILEPROC_APPEND_OPTIONS_INIT;
+    fp_status rc;
 
     if (in->digest) {
         options.digest_algorithm = in->digest->algorithm;
@@ -63,7 +66,11 @@ static fp_status begin(fpd_intake *in, const fp_upload *upload, uint64_t offset,
     }
     if (in->rq->body_kind == FPD_BODY_LENGTH)
         options.length = in->rq->body_length;
-    return fp_append_begin(in->app->uploads, upload->id, offset, &options, append, &in->err);
+    rc = fp_append_begin(in->app->uploads, upload->id, offset, &options, append, &in->err);
+    if (rc == FILEPROC_OK)
+        fpd_writer_enter(in->app->writers, &in->place, upload->id, FPD_WRITER_APPEND,
+                         &in->rq->wire);
+    return rc;
 }
 
 fpd_intake_result fpd_intake_run(fpd_intake *in, const fp_upload *upload, uint64_t offset,
@@ -77,6 +84,7 @@ fpd_intake_result fpd_intake_run(fpd_intake *in, const fp_upload *upload, uint64
     if (begin(in, upload, offset, &append) < 0)
         return FPD_INTAKE_ERROR;
     result = receive(in, append, end > offset ? end - offset : 0);
+    (void)fpd_writer_leave(&in->place);
     if (result == FPD_INTAKE_OK && fp_append_commit(append, out, &in->err) < 0)
         result = FPD_INTAKE_ERROR;
     fp_append_free(append);
@@ -87,6 +95,8 @@ void fpd_intake_problem(fpd_request *rq, fpd_intake_result result)
 {
     if (result == FPD_INTAKE_NO_MEMORY)
         fpd_problem(rq, 503, "busy", "The server is out of memory.");
+    else if (result == FPD_INTAKE_SUPERSEDED)
+        fpd_problem(rq, 409, "chunk_superseded", "A newer request has taken this one's place.");
     else
         fpd_body_problem(rq, result == FPD_INTAKE_TOO_LARGE ? FPD_BODY_TOO_LARGE : FPD_BODY_CUT);
 }

@@ -11,6 +11,7 @@ typedef enum fpd_intake_result {
     FPD_INTAKE_OK,
     FPD_INTAKE_ERROR, /* of the engine: fpd_intake.err */
     FPD_INTAKE_CUT, /* the client stopped in the middle; what came is kept, unless it has a digest */
+    FPD_INTAKE_SUPERSEDED, /* a newer request goes on from the same offset, or from a later one */
     FPD_INTAKE_TOO_LARGE, /* a chunked body went on behind the last byte that the upload has room for */
     FPD_INTAKE_NO_MEMORY
 } fpd_intake_result;
@@ -23,6 +24,7 @@ typedef struct fpd_intake {
     void (*on_bytes)(struct fpd_intake *in); /* after each buffer that was taken; or NULL */
     void *user_data;                         /* for on_bytes */
     fp_error err;
+    fpd_writer place; /* fpd_intake_run()'s own: left as soon as nothing more is read */
 } fpd_intake;
 
 /** Appends the body from `offset` on, and makes it durable. *out is the upload with it, set only when all went well. Answers

@@ -72,21 +72,27 @@ typedef struct fp_uploads_options {
     /** Called after each durable change, on the thread that made it, with a record that is valid during the
      *  call. NULL = not wanted. @since 0.1 */
     void (*on_progress)(void *user_data, const fp_upload *upload);
-    void *user_data; /**< For on_progress. @since 0.1 */
+    void *user_data; /**< For on_progress and on_lost. @since 0.1 */
     /** For several engines, in one process or many, on one database and one storage that several processes may use (s3): the cache
      *  that they have in common. Each upload is worked on by one of them at a time; while the cache does not answer, what would work on
-     *  an upload answers BUSY. NULL: this engine is the only one. @since 0.1 */
+     *  an upload answers BUSY. NULL: see database_leases. @since 0.1 */
     fp_cache *cache;
-    uint32_t lease_ms;          /**< With a cache: how long an engine that gives no sign of life keeps an upload; default 10000. @since 0.1 */
-    uint32_t reserved;          /**< 0. */
+    uint32_t lease_ms; /**< With several engines: how long an engine that gives no sign of life keeps an upload; default 10000. @since 0.1 */
+    /** Without a cache, 1: there may be several engines all the same, and who works on an upload is agreed on in the database, by its clock; a
+     *  few statements per chunk. 0: this engine is the only one. @since 0.1 */
+    uint32_t database_leases;
     uint64_t append_step;       /**< Bytes after which a long append makes durable what it has; default 32 MiB. @since 0.1 */
     uint64_t owner_max_bytes;   /**< Bytes of one owner's files and unfinished uploads; 0 = any. @since 0.1 */
     uint64_t owner_max_uploads; /**< Unfinished uploads of one owner; 0 = any. @since 0.1 */
     int64_t idle_timeout_ms;    /**< Life of an unfinished upload without new bytes; 0 = session_timeout_ms, at most that. @since 0.1 */
+    /** With several engines: another one has had the upload meanwhile, so nothing counts any more that chunks and appends of this one bring
+     *  which began before, and somebody waits for them to end. Called on the thread of the one who waits; must not call the engine.
+     *  NULL = nobody can end them. @since 0.1 */
+    void (*on_lost)(void *user_data, const char *upload_id);
 } fp_uploads_options;
 /** All-default fp_uploads_options. */
 #define FILEPROC_UPLOADS_OPTIONS_INIT \
-    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0 }
+    { sizeof(fp_uploads_options), NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL }
 
 /** What fp_upload_create() is asked for. Start from FILEPROC_UPLOAD_REQUEST_INIT. Everything is copied. */
 typedef struct fp_upload_request {

@@ -286,6 +286,16 @@ const char *fpi_database_pick_end(const fp_database *db)
     return DRIVER_HAS(db->drv, pick_end) ? db->drv->pick_end : ")";
 }
 
+const char *fpi_database_now_ms(const fp_database *db)
+{
+    return DRIVER_HAS(db->drv, now_ms) ? db->drv->now_ms : NULL;
+}
+
+const char *fpi_database_create_unlogged(const fp_database *db)
+{
+    return DRIVER_HAS(db->drv, create_unlogged) ? db->drv->create_unlogged : "CREATE TABLE";
+}
+
 fp_status fpi_database_lock_migrations(fp_tx *tx, fp_error *err)
 {
     const fp_database_driver *drv = tx->db->drv;

@@ -146,7 +146,9 @@ static fp_status postgresql_wait_change(void *self, int32_t wake_fd, uint32_t ti
     .change_counter = postgresql_change_counter, .skip_locked = " FOR UPDATE SKIP LOCKED",         \
     .lock_migrations = postgresql_lock_migrations, .ring_change = postgresql_ring_change,          \
     .wait_change = postgresql_wait_change, .exec_each = fpi_postgresql_exec_each,                  \
-    .pick_begin = "ctid = ANY (ARRAY(SELECT ctid", .pick_end = " FOR UPDATE SKIP LOCKED))"
+    .pick_begin = "ctid = ANY (ARRAY(SELECT ctid", .pick_end = " FOR UPDATE SKIP LOCKED))",        \
+    .now_ms = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",                      \
+    .create_unlogged = "CREATE UNLOGGED TABLE"
 
 const fp_database_driver fpi_database_postgresql_driver = {
     FILEPROC_DATABASE_DRIVER_INIT("postgresql"), SLOTS

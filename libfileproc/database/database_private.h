@@ -40,6 +40,11 @@ const char *fpi_database_skip_locked(const fp_database *db);
 const char *fpi_database_pick_begin(const fp_database *db);
 const char *fpi_database_pick_end(const fp_database *db);
 
+/** An expression for the database's clock in milliseconds; NULL when it has none. */
+const char *fpi_database_now_ms(const fp_database *db);
+/** What a table begins with whose rows need not survive a crash: "CREATE TABLE" or another. */
+const char *fpi_database_create_unlogged(const fp_database *db);
+
 /** As fp_tx_exec(), so many times, with width values each, one set behind the other; changed[i] is set for each of them, when
  *  all went well. One way to the server for many, where there is a server. */
 fp_status fpi_tx_exec_each(fp_tx *tx, const char *sql, const fp_value *params, size_t width,

@@ -101,4 +101,5 @@ const fp_database_driver fpi_database_sqlite_driver = {
     .column_text = fpi_sqlite_column_text,
     .rows_free = fpi_sqlite_rows_free,
     .change_counter = sqlite_change_counter,
+    .now_ms = "CAST((julianday('now') - 2440587.5) * 86400000 AS BIGINT)",
 };

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "core/buf_private.h"
 #include "database/database_private.h"
 
 typedef struct migrate_call {
@@ -70,6 +71,23 @@ static fp_status read_applied(migrate_call *c, fp_tx *tx, fp_error *err)
     return rc;
 }
 
+#define UNLOGGED "CREATE UNLOGGED TABLE "
+
+/* Not every database has tables without a log, and each of them calls it otherwise. */
+static fp_status run(const migrate_call *c, fp_tx *tx, const char *statement, fp_error *err)
+{
+    FPI_DISPOSE(fp_buf) text = FILEPROC_BUF_INIT;
+    fp_status rc;
+
+    if (strncmp(statement, UNLOGGED, sizeof(UNLOGGED) - 1) != 0)
+        return fp_tx_exec(tx, statement, NULL, 0, NULL, err);
+    rc = fpi_buf_printf(c->db->ctx, &text, err, "%s %s", fpi_database_create_unlogged(c->db),
+                        statement + sizeof(UNLOGGED) - 1);
+    if (rc == FILEPROC_OK)
+        rc = fp_tx_exec(tx, text.data, NULL, 0, NULL, err);
+    return rc;
+}
+
 static fp_status apply(const migrate_call *c, fp_tx *tx, const fpi_migration *m, fp_error *err)
 {
     const fp_value row[] = { FILEPROC_V_INT(m->version), FILEPROC_V_TEXT(m->name),
@@ -77,7 +95,7 @@ static fp_status apply(const migrate_call *c, fp_tx *tx, const fpi_migration *m,
     fp_status rc = FILEPROC_OK;
 
     for (size_t i = 0; rc == FILEPROC_OK && i < m->count; i++)
-        rc = fp_tx_exec(tx, m->statements[i], NULL, 0, NULL, err);
+        rc = run(c, tx, m->statements[i], err);
     if (rc < 0)
         return rc;
     return fp_tx_exec(tx,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "upload/lease_rows.h"
 #include "upload/upload_private.h"
 
 /* For as long as another engine is waited for; a chunk that arrives in good time has ended by then. */
@@ -13,6 +14,40 @@
 #define PAUSE_MS 20
 #define LOOKS 10
 #define NAME_SIZE (sizeof("upload:") + FPI_UUID_SIZE)
+
+/* ---- where leases are ---- */
+
+bool fpi_lease_is_shared(const fp_uploads *ups)
+{
+    return ups->cache || ups->lease_rows;
+}
+
+static fp_status place_acquire(const fp_uploads *ups, fp_lease *lease, uint32_t flags,
+                               fp_error *err)
+{
+    return ups->cache ? fp_lease_acquire(ups->cache, lease, flags, err)
+                      : fpi_lease_rows_acquire(ups->db, lease, flags, err);
+}
+
+static fp_status place_renew(const fp_uploads *ups, fp_lease *lease, fp_error *err)
+{
+    return ups->cache ? fp_lease_renew(ups->cache, lease, err)
+                      : fpi_lease_rows_renew(ups->db, lease, err);
+}
+
+static fp_status place_release(const fp_uploads *ups, const fp_lease *lease, fp_error *err)
+{
+    return ups->cache ? fp_lease_release(ups->cache, lease, err)
+                      : fpi_lease_rows_release(ups->db, lease, err);
+}
+
+static fp_status place_look(const fp_uploads *ups, const char *name, fp_lease_info *info)
+{
+    return ups->cache ? fp_lease_look(ups->cache, name, info, NULL)
+                      : fpi_lease_rows_look(ups->db, name, info, NULL);
+}
+
+/* ---- what the others are told ---- */
 
 typedef struct note {
     char text[FILEPROC_LEASE_NOTE_MAX];
@@ -101,7 +136,7 @@ static fp_status take(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_error 
     fp_status rc;
 
     fpi_session_enter(s);
-    rc = fp_lease_acquire(ups->cache, &lease, flags, err);
+    rc = place_acquire(ups, &lease, flags, err);
     fpi_session_leave(ups, s);
     if (rc < 0)
         return rc;
@@ -110,6 +145,8 @@ static fp_status take(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_error 
         s->lease.epoch = lease.epoch;
         s->loaded = false;
         s->broken = true;
+        if (s->pins && ups->on_lost)
+            ups->on_lost(ups->user_data, s->id);
     }
     return FILEPROC_OK;
 }
@@ -120,15 +157,15 @@ void fpi_lease_found(fp_uploads *ups, fpi_session *s)
     fp_lease lease;
     note n;
 
-    if (!ups->cache)
+    if (!fpi_lease_is_shared(ups))
         return;
     lease = lease_of(ups, s, name);
-    if (fp_lease_acquire(ups->cache, &lease, 0, NULL) < 0)
+    if (place_acquire(ups, &lease, 0, NULL) < 0)
         return;
     s->lease.epoch = s->lease.told = lease.epoch;
     lease.note_size = write_note(s, &n);
     lease.note = n.text;
-    if (fp_lease_release(ups->cache, &lease, NULL) < 0) /* it ends by itself */
+    if (place_release(ups, &lease, NULL) < 0) /* it ends by itself */
         fpi_log(ups->ctx, FILEPROC_LOG_DEBUG, "upload", "%s: the lease is not given back", s->id);
 }
 
@@ -151,7 +188,7 @@ fp_status fpi_lease_enter(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_er
     fp_status rc = FILEPROC_OK;
     fp_error e = { 0 };
 
-    if (!ups->cache)
+    if (!fpi_lease_is_shared(ups))
         return FILEPROC_OK;
     for (;;) {
         fpi_session_wait(s);
@@ -191,7 +228,7 @@ static fp_status renew(fp_uploads *ups, fpi_session *s, const note *n, size_t no
     lease.note = n ? n->text : NULL;
     lease.note_size = note_size;
     pthread_mutex_unlock(&s->lock);
-    rc = fp_lease_renew(ups->cache, &lease, err);
+    rc = place_renew(ups, &lease, err);
     pthread_mutex_lock(&s->lock);
     if (rc == FILEPROC_OK && lease.epoch == s->lease.epoch)
         note_granted(ups, s, &lease, began);
@@ -202,7 +239,7 @@ fp_status fpi_lease_keep(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_err
 {
     int64_t now;
 
-    if (!ups->cache)
+    if (!fpi_lease_is_shared(ups))
         return FILEPROC_OK;
     if (s->lease.epoch != epoch)
         return lost(err);
@@ -220,7 +257,7 @@ fp_status fpi_lease_fence(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_er
     fp_error e = { 0 };
     fp_status rc;
 
-    if (!ups->cache)
+    if (!fpi_lease_is_shared(ups))
         return FILEPROC_OK;
     pthread_mutex_lock(&s->lock);
     rc = s->lease.epoch == epoch ? renew(ups, s, NULL, 0, &e) : FILEPROC_ERR_CONFLICT;
@@ -240,7 +277,7 @@ void fpi_lease_tell(fp_uploads *ups, fpi_session *s)
     size_t size;
     note n;
 
-    if (!ups->cache || (s->lease.claims < 2 && s->lease.told == s->lease.epoch))
+    if (!fpi_lease_is_shared(ups) || (s->lease.claims < 2 && s->lease.told == s->lease.epoch))
         return;
     size = write_note(s, &n);
     s->lease.told = s->lease.epoch;
@@ -256,7 +293,7 @@ void fpi_lease_leave(fp_uploads *ups, fpi_session *s)
     fp_lease lease;
     note n;
 
-    if (!ups->cache)
+    if (!fpi_lease_is_shared(ups))
         return;
     s->lease.claims--;
     if (s->lease.claims == 0)
@@ -272,7 +309,7 @@ void fpi_lease_leave(fp_uploads *ups, fpi_session *s)
         s->lease.told = s->lease.epoch;
     }
     fpi_session_enter(s);
-    if (fp_lease_release(ups->cache, &lease, &e) < 0) /* it ends by itself */
+    if (place_release(ups, &lease, &e) < 0) /* it ends by itself */
         fpi_log(ups->ctx, FILEPROC_LOG_DEBUG, "upload", "%s: %s", s->id, e.message);
     fpi_session_leave(ups, s);
 }
@@ -289,12 +326,12 @@ static bool is_told(const fp_lease_info *info)
 /* Who has just taken a lease reads first, and then tells. */
 static fp_status look(const fp_uploads *ups, const char *name, fp_lease_info *info)
 {
-    fp_status rc = fp_lease_look(ups->cache, name, info, NULL);
+    fp_status rc = place_look(ups, name, info);
 
     for (int i = 0; rc == FILEPROC_OK && i < LOOKS && info->left_ms > 0 && info->note_size == 0;
          i++) {
         nanosleep(&(struct timespec){ 0, PAUSE_MS * 1000000L }, NULL);
-        rc = fp_lease_look(ups->cache, name, info, NULL);
+        rc = place_look(ups, name, info);
     }
     return rc;
 }
@@ -305,10 +342,10 @@ fpi_lease_view fpi_lease_look(fp_uploads *ups, fpi_session *s, fpi_lease_progres
     char name[NAME_SIZE];
     bool ours;
 
-    if (!ups->cache)
+    if (!fpi_lease_is_shared(ups))
         return FPI_VIEW_OURS;
     pthread_mutex_lock(&s->lock);
-    ours = s->state != FPI_UPLOAD_OPEN || (s->lease.claims && s->loaded && !s->broken);
+    ours = s->state != FPI_UPLOAD_OPEN; /* who is at work here may be stuck, and have lost it */
     pthread_mutex_unlock(&s->lock);
     if (ours)
         return FPI_VIEW_OURS;

@@ -1,11 +1,15 @@
 /* Owns: which of several engines on one database and storage works on an upload, and what the others may know meanwhile.
  * Must not know: chunks and completion.
  *
- * Without a cache (fp_uploads_options.cache) this engine is the only one, and nothing here does anything. */
+ * Without a cache (fp_uploads_options.cache) or leases in the database (database_leases) this engine is the only one, and nothing here
+ * does anything. */
 #ifndef FPI_UPLOAD_LEASE_H
 #define FPI_UPLOAD_LEASE_H
 
 #include "upload/upload_session.h"
+
+/** Whether other engines may be at work; leases are in the cache that they have in common, or in the database. */
+bool fpi_lease_is_shared(const fp_uploads *ups);
 
 /** For a session that was just made and that nobody else knows: what is in memory is right under this epoch, so nothing needs to be read
  *  when its first chunk comes. Without a cache that answers it will be. */

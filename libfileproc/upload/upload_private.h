@@ -18,7 +18,8 @@ struct fp_uploads {
     fp_storage *st;
     fp_catalog *cat;
     fp_jobs *jobs;   /* or NULL */
-    fp_cache *cache; /* or NULL: no other engine is at work */
+    fp_cache *cache; /* or NULL: leases are in the database, or no other engine is at work */
+    bool lease_rows; /* they are in the database */
     char holder[FPI_UUID_SIZE];
     uint32_t lease_ms;
     char *allowed_types;
@@ -33,6 +34,7 @@ struct fp_uploads {
     int64_t idle_timeout_ms; /* 0 = none */
     int64_t tombstone_ms;
     void (*on_progress)(void *user_data, const fp_upload *upload);
+    void (*on_lost)(void *user_data, const char *upload_id);
     void *user_data;
     fpi_session_table sessions;
     fpi_hasher hasher;

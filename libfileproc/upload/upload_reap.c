@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/options.h"
+#include "upload/lease_rows.h"
 #include "upload/upload_private.h"
 
 /* Sessions in one transaction. */
@@ -408,6 +409,14 @@ static void forget(pass *p)
     note_failure(p, rc, &e);
 }
 
+static void forget_leases(pass *p)
+{
+    fp_error e = { 0 };
+
+    if (p->ups->lease_rows)
+        note_failure(p, fpi_lease_rows_forget(p->ups->db, &e), &e);
+}
+
 static fp_status count_body(fp_tx *tx, void *user_data, fp_error *err)
 {
     uint64_t *count = user_data;
@@ -444,6 +453,7 @@ fp_status fp_uploads_reap(fp_uploads *ups, int64_t grace_ms, fp_reaped *did, fp_
     clear_remains(&p);
     reap_server(&p);
     forget(&p);
+    forget_leases(&p);
     count_open(&p);
     if (p.rc < 0 || !did)
         return p.rc;

@@ -3,10 +3,15 @@
 #include "upload/upload_session.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 #include "upload/upload_verify.h"
+
+/* For as long as those are waited for that began before another engine had the upload. */
+#define PATIENCE_MS 2000
+#define PAUSE_MS 5
 
 #define READ_SIZE (64u * 1024u)
 
@@ -287,7 +292,7 @@ fp_status fpi_session_open(fp_uploads *ups, const char *id, fpi_session **out, f
         if (s->busy)
             fpi_session_wait(s);
         else
-            rc = refresh(ups, s, ups->cache ? DEPTH_ROW : DEPTH_WORK, err);
+            rc = refresh(ups, s, fpi_lease_is_shared(ups) ? DEPTH_ROW : DEPTH_WORK, err);
     }
     pthread_mutex_unlock(&s->lock);
     if (rc < 0)
@@ -351,16 +356,30 @@ fp_status fpi_session_check_open(const fp_uploads *ups, const fpi_session *s, fp
 
 static fp_status still_broken(fp_error *err)
 {
-    fp_status rc = fp_error_setf(err, FILEPROC_ERR_IO,
-                                 "the disk has failed; chunks that were under way must end first");
+    fp_status rc = fp_error_setf(
+        err, FILEPROC_ERR_IO,
+        "chunks that were under way when the disk failed, or another server took the upload over, must end first");
 
     if (err)
         err->flags |= FILEPROC_ERROR_RETRYABLE;
     return rc;
 }
 
+/* Those that began before another engine had the upload end soon: their bytes are refused, and whoever can end them was told to. */
+static bool wait_for_pins(const fp_uploads *ups, fpi_session *s, int64_t until)
+{
+    if (!fpi_lease_is_shared(ups) || fpi_monotonic_ms() >= until)
+        return false;
+    pthread_mutex_unlock(&s->lock);
+    nanosleep(&(struct timespec){ 0, PAUSE_MS * 1000000L }, NULL);
+    pthread_mutex_lock(&s->lock);
+    return true;
+}
+
 fp_status fpi_session_settle(fp_uploads *ups, fpi_session *s, fp_error *err)
 {
+    int64_t until = fpi_monotonic_ms() + PATIENCE_MS;
+
     for (;;) {
         fp_status rc;
 
@@ -368,8 +387,11 @@ fp_status fpi_session_settle(fp_uploads *ups, fpi_session *s, fp_error *err)
         rc = fpi_session_check_open(ups, s, err);
         if (rc < 0 || (s->loaded && s->assembly && !s->broken))
             return rc;
-        if (s->broken && s->pins)
+        if (s->broken && s->pins) {
+            if (wait_for_pins(ups, s, until))
+                continue;
             return still_broken(err);
+        }
         rc = refresh(ups, s, DEPTH_WORK, err);
         if (rc < 0)
             return rc;

@@ -6,6 +6,7 @@
 #include "core/ascii.h"
 #include "core/media_type.h"
 #include "core/options.h"
+#include "upload/lease_rows.h"
 #include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
@@ -89,8 +90,10 @@ static fp_status check_options(const fp_uploads_options *o, fp_error *err)
         o->idle_timeout_ms < 0 || o->idle_timeout_ms > FPI_UPLOAD_TIME_MAX || o->tombstone_ms < 0 ||
         o->tombstone_ms > FPI_UPLOAD_TIME_MAX || o->lease_ms > LEASE_MAX_MS)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "a time is out of range");
-    if (o->reserved)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "a reserved option is not 0");
+    if (o->database_leases > 1)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "database_leases is 0 or 1");
+    if (o->database_leases && !o->cache && !fpi_lease_rows_possible(o->database))
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "this database can't keep leases");
     return FILEPROC_OK;
 }
 
@@ -123,6 +126,7 @@ static fp_status fill(fp_uploads *ups, const fp_uploads_options *o, fp_error *er
     ups->cat = o->catalog;
     ups->jobs = o->jobs;
     ups->cache = o->cache;
+    ups->lease_rows = !o->cache && o->database_leases;
     ups->lease_ms = o->lease_ms;
     ups->max_file_size = o->max_file_size;
     ups->append_step = o->append_step;
@@ -134,9 +138,10 @@ static fp_status fill(fp_uploads *ups, const fp_uploads_options *o, fp_error *er
     ups->idle_timeout_ms = o->idle_timeout_ms;
     ups->tombstone_ms = o->tombstone_ms;
     ups->on_progress = o->on_progress;
+    ups->on_lost = o->on_lost;
     ups->user_data = o->user_data;
     rc = set_types(ups, o->allowed_types, err);
-    if (rc == FILEPROC_OK && ups->cache)
+    if (rc == FILEPROC_OK && fpi_lease_is_shared(ups))
         rc = fpi_uuid7(ups->ctx, ups->holder, err);
     if (rc < 0)
         return rc;

@@ -1,6 +1,6 @@
 /* Owns: the promises of several upload engines on one database and storage: one at a time works on an upload, nothing is lost
  * between them, and what becomes of it while the cache is away or forgets.
- * Must not know: which cache it is. */
+ * Must not know: which cache or database it is. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +117,7 @@ static void cache_flush(void)
 static fp_context *cache_ctx;
 static fp_cache *shared;
 static upload_world a, b;
+static bool in_database; /* the leases, instead of in the cache */
 static uint32_t lease_ms = LEASE_MS;
 static int64_t idle_ms;
 
@@ -146,6 +147,29 @@ static void open_cache(const fp_allocator *allocator)
     ck_status(fp_cache_open(cache_ctx, "gated:", NULL, &shared, &err), FILEPROC_OK, &err);
 }
 
+/* As after a flush of the cache, or a crash of the database's server. */
+static fp_status delete_leases(fp_tx *tx, void *user_data, fp_error *err)
+{
+    (void)user_data;
+    return fp_tx_exec(tx, "DELETE FROM upload_leases", NULL, 0, NULL, err);
+}
+
+static void forget_leases(void)
+{
+    fp_error err = { 0 };
+
+    if (in_database)
+        ck_status(fp_database_transact(a.db, 0, delete_leases, NULL, &err), FILEPROC_OK, &err);
+    else
+        cache_flush();
+}
+
+static void set_place(fp_uploads_options *o)
+{
+    o->cache = in_database ? NULL : shared;
+    o->database_leases = in_database;
+}
+
 static void close_cache(void)
 {
     fp_cache_free(shared);
@@ -159,7 +183,7 @@ static void open_two(bool on_disk)
     fp_error err = { 0 };
 
     open_cache(NULL);
-    o.cache = shared;
+    set_place(&o);
     o.lease_ms = lease_ms;
     o.idle_timeout_ms = idle_ms;
     upload_world_open(&a, on_disk, &o);
@@ -178,7 +202,13 @@ static void close_two(void)
     close_cache();
 }
 
-#define BOTH_STORES(i) for (int i = 0; i < 2 && (open_two(i), 1); close_two(), i++)
+/* On both kinds of storage, with leases in the cache. */
+#define BOTH_STORES(i)                                                                             \
+    for (int i = 0; i < 2 && (in_database = false, open_two(i), 1); close_two(), i++)
+/* And in the database, too. */
+#define EACH_PLACE(i)                                                                              \
+    for (int i = 0; i < 4 && (in_database = i / 2, open_two(i % 2), 1);                            \
+         close_two(), in_database = false, i++)
 
 static void pause_ms(long ms)
 {
@@ -206,7 +236,7 @@ static void ck_object(const fp_upload *u, unsigned seed)
 
 START_TEST(upload_may_alternate_between_engines)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         char id[FPI_UUID_SIZE];
         fp_upload *u, *again;
@@ -236,7 +266,7 @@ END_TEST
 /* What is told between engines is a number; where the holes are stands beside the bytes. */
 START_TEST(chunks_at_another_engine_are_on_the_map)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         char id[FPI_UUID_SIZE];
         fp_chunk_map *m = NULL;
@@ -274,7 +304,7 @@ static void complete_at_b(int slot, void *user_data)
 START_TEST(completion_in_progress_at_another_engine_is_told)
 {
     lease_ms = 60000;
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         char id[FPI_UUID_SIZE];
         fp_upload *u = NULL, *again = NULL;
@@ -299,7 +329,7 @@ END_TEST
  * just opened the session there. */
 START_TEST(session_that_the_reaper_found_completed_shows_its_file)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         fp_reaped did = FILEPROC_REAPED_INIT;
         fp_upload *done, *seen = NULL;
@@ -327,7 +357,7 @@ END_TEST
 
 START_TEST(chunk_with_other_bytes_is_found_at_the_other_engine)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         char id[FPI_UUID_SIZE];
         fp_error err = { 0 };
@@ -396,7 +426,7 @@ static void ck_offset(upload_world *w, const char *id, uint64_t offset)
 
 START_TEST(append_takes_over_at_once_from_another_engine)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         fp_append *old, *young;
         char id[FPI_UUID_SIZE];
@@ -427,9 +457,63 @@ START_TEST(append_takes_over_at_once_from_another_engine)
 }
 END_TEST
 
+static _Atomic(fp_append *) lost;
+static fp_append *stuck;
+
+/* The engine must not be called from within, so that is left to another thread. */
+static void note_lost(void *user_data, const char *upload_id)
+{
+    (void)user_data;
+    ck_assert(fpi_uuid_valid(upload_id));
+    atomic_store(&lost, stuck);
+}
+
+static void *end_lost(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&lost))
+        pause_ms(1);
+    fp_append_free(atomic_load(&lost));
+    return NULL;
+}
+
+/* Its client went to the other engine, and comes back, while the first request still hangs. */
+START_TEST(stuck_append_is_ended_when_another_engine_had_the_upload)
+{
+    EACH_PLACE(i)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fp_append *young;
+        pthread_t ender;
+        int64_t began;
+
+        atomic_store(&lost, NULL);
+        a.ups->on_lost = note_lost;
+        must_create(&a, 1500, id);
+        stuck = must_append(&a, id, 0);
+        ck_status(write_content(stuck, 0, 500, &err), FILEPROC_OK, &err);
+        young = must_append(&b, id, 0);
+        ck_status(write_content(young, 0, 700, &err), FILEPROC_OK, &err);
+        must_end(young);
+        ck_offset(&b, id, 700);
+        ck_offset(&a, id, 700); /* also where the stuck one is */
+        ck_assert_ptr_null(atomic_load(&lost));
+        ck_assert_int_eq(pthread_create(&ender, NULL, end_lost, NULL), 0);
+        began = now_ms();
+        young = must_append(&a, id, 700);
+        ck_assert_int_lt(now_ms() - began, 1000);
+        pthread_join(ender, NULL);
+        ck_status(write_content(young, 700, 800, &err), FILEPROC_OK, &err);
+        must_end(young);
+        ck_offset(&b, id, 1500);
+    }
+}
+END_TEST
+
 START_TEST(size_that_was_declared_at_one_engine_is_known_at_the_other)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         fp_upload_request r = FILEPROC_UPLOAD_REQUEST_INIT;
         char id[FPI_UUID_SIZE];
@@ -529,7 +613,7 @@ END_TEST
 
 START_TEST(silent_writer_loses_the_upload_and_writes_no_more)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         char id[FPI_UUID_SIZE];
         fp_error err = { 0 };
@@ -552,7 +636,7 @@ END_TEST
 
 START_TEST(commit_under_a_lost_lease_is_refused)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         static unsigned char bytes[1000];
         char id[FPI_UUID_SIZE];
@@ -599,7 +683,7 @@ static void *send_many(void *arg)
 
 START_TEST(chunks_side_by_side_at_two_engines_all_arrive)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         char id[FPI_UUID_SIZE];
         pthread_t threads[4];
@@ -625,7 +709,7 @@ END_TEST
 
 START_TEST(cancelling_takes_over_at_once)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         static unsigned char bytes[1000];
         char id[FPI_UUID_SIZE];
@@ -705,9 +789,9 @@ START_TEST(chunk_under_way_may_end_while_the_cache_is_away)
 }
 END_TEST
 
-START_TEST(cache_that_forgets_loses_nothing)
+START_TEST(place_that_forgets_loses_nothing)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         static unsigned char bytes[1000];
         char id[FPI_UUID_SIZE];
@@ -717,19 +801,19 @@ START_TEST(cache_that_forgets_loses_nothing)
 
         must_create(&a, 4000, id);
         must_chunk(&a, id, 0, 1);
-        cache_flush();
+        forget_leases();
         ck_upload(&b, id, "uploading", 1);
         must_chunk(&b, id, 1, 1);
-        cache_flush();
+        forget_leases();
         must_chunk(&a, id, 2, 1);
         c = must_begin(&a, id, 3);
         content_fill(1, 3000, bytes, sizeof(bytes));
         ck_status(fp_chunk_write(c, bytes, sizeof(bytes), &err), FILEPROC_OK, &err);
-        cache_flush();
+        forget_leases();
         must_be_busy(fp_chunk_commit(c, NULL, &err), &err); /* another could have begun since */
         fp_chunk_free(c);
         must_chunk(&b, id, 3, 1);
-        cache_flush();
+        forget_leases();
         u = must_complete(&a, id);
         ck_object(u, 1);
         fp_upload_free(u);
@@ -739,7 +823,7 @@ END_TEST
 
 START_TEST(upload_that_expired_is_gone_for_all)
 {
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         char id[FPI_UUID_SIZE];
         fp_error err = { 0 };
@@ -761,7 +845,7 @@ END_TEST
 START_TEST(bytes_at_one_engine_keep_an_upload_for_all)
 {
     idle_ms = 600000;
-    BOTH_STORES(i)
+    EACH_PLACE(i)
     {
         char id[FPI_UUID_SIZE];
         fp_reaped did = FILEPROC_REAPED_INIT;
@@ -788,7 +872,7 @@ START_TEST(bytes_at_one_engine_keep_an_upload_for_all)
 }
 END_TEST
 
-START_TEST(engines_survive_every_allocation_failure)
+static void survive_every_allocation_failure(void)
 {
     fault f;
 
@@ -802,11 +886,11 @@ START_TEST(engines_survive_every_allocation_failure)
 
         fault_disarm(&f);
         open_cache(&f.allocator);
-        o.cache = shared;
+        set_place(&o);
         upload_world_open_with(&a, false, &o, &f.allocator);
         must_create(&a, 2000, id);
         must_chunk(&a, id, 0, 1);
-        cache_flush(); /* so that all is to be read again */
+        forget_leases(); /* so that all is to be read again */
         fault_arm(&f);
         rc = fp_upload_get(a.ups, id, &u, &err);
         if (rc == FILEPROC_OK)
@@ -820,6 +904,15 @@ START_TEST(engines_survive_every_allocation_failure)
         close_cache();
     }
 }
+
+START_TEST(engines_survive_every_allocation_failure)
+{
+    for (int i = 0; i < 2; i++) {
+        in_database = i;
+        survive_every_allocation_failure();
+        in_database = false;
+    }
+}
 END_TEST
 
 RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
@@ -828,11 +921,12 @@ RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
           chunk_with_other_bytes_is_found_at_the_other_engine,
           one_engine_stays_the_holder_and_reads_nothing_again,
           append_takes_over_at_once_from_another_engine,
+          stuck_append_is_ended_when_another_engine_had_the_upload,
           size_that_was_declared_at_one_engine_is_known_at_the_other,
           engine_waits_for_one_that_is_at_work, engine_that_stays_at_work_makes_others_busy,
           silent_writer_loses_the_upload_and_writes_no_more, commit_under_a_lost_lease_is_refused,
           chunks_side_by_side_at_two_engines_all_arrive, cancelling_takes_over_at_once,
           cache_that_is_away_stops_writing_and_not_reading,
-          chunk_under_way_may_end_while_the_cache_is_away, cache_that_forgets_loses_nothing,
+          chunk_under_way_may_end_while_the_cache_is_away, place_that_forgets_loses_nothing,
           upload_that_expired_is_gone_for_all, bytes_at_one_engine_keep_an_upload_for_all,
           engines_survive_every_allocation_failure)

@@ -69,6 +69,12 @@ typedef struct fp_database_driver {
     const char *pick_begin;
     /** Optional, with pick_begin. */
     const char *pick_end;
+    /** Optional. An expression for the database's own clock, in milliseconds since 1970, a BIGINT that goes on within a transaction. A
+     *  literal. NULL: nothing can be agreed on between processes by time. */
+    const char *now_ms;
+    /** Optional. How a table is made whose rows need not survive a crash, such as "CREATE UNLOGGED TABLE". A literal. NULL is the same
+     *  as "CREATE TABLE". */
+    const char *create_unlogged;
 } fp_database_driver;
 /** The first two members; designated initialisers for the slots follow. */
 #define FILEPROC_DATABASE_DRIVER_INIT(name) .struct_size = sizeof(fp_database_driver), .scheme = (name)
