@@ -60,6 +60,11 @@ fp_status fpi_sqlite_connection_open(const fp_context *ctx, const char *path,
 void fpi_sqlite_connection_close(fpi_sqlite_connection *conn);
 FPI_DEFINE_CLEANUP(fpi_sqlite_connection, fpi_sqlite_connection_close)
 
+/** The name of the VFS through which the writer opens its file; NULL = the default one. */
+const char *fpi_sqlite_log_vfs(void);
+/** Between true and false what goes to the log is gathered, until it is synced. For the time that COMMIT runs, with the write lock held. */
+void fpi_sqlite_log_gather(sqlite3 *db, bool gathering);
+
 /** One of the driver's own statements: BEGIN, COMMIT, ... */
 fp_status fpi_sqlite_control(fpi_sqlite_connection *conn, const char *sql, fp_error *err);
 /** Ends a transaction, also one that SQLite has ended already. */

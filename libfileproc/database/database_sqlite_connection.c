@@ -140,7 +140,8 @@ fp_status fpi_sqlite_connection_open(const fp_context *ctx, const char *path,
         if (file)
             make_private_file(ctx, path);
     }
-    code = sqlite3_open_v2(path, &conn->db, flags, NULL);
+    code = sqlite3_open_v2(path, &conn->db, flags,
+                           role == FPI_SQLITE_WRITER ? fpi_sqlite_log_vfs() : NULL);
     if (!conn->db)
         return fpi_no_memory(err);
     if (code != SQLITE_OK)

@@ -5,7 +5,9 @@
  * its own among them, in one SQLite transaction, commits it with one sync, hands out the results, and passes
  * leadership to the first of those who came meanwhile. Each body runs in a savepoint, so that a failing one
  * takes back only its own changes. When the whole transaction is lost, each body is run again alone. */
+#include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 
 #include "database/database_sqlite.h"
 
@@ -23,10 +25,9 @@ typedef struct request {
     void *body_data;
     fp_error *err; /* the caller's, who waits; never NULL */
     uint64_t number;
-    pthread_cond_t wake;
+    sem_t wake; /* posted once, when the request is done or its caller is to lead */
     fp_status rc;
     bool readonly;
-    bool done;
     bool lead;
 } request;
 
@@ -156,8 +157,11 @@ static fp_status begin(fpi_sqlite_writer *w, fp_error *err)
 
 static fp_status commit(fpi_sqlite_writer *w, fp_error *err)
 {
-    fp_status rc = fpi_sqlite_control(w->conn, "COMMIT", err);
+    fp_status rc;
 
+    fpi_sqlite_log_gather(w->conn->db, true);
+    rc = fpi_sqlite_control(w->conn, "COMMIT", err);
+    fpi_sqlite_log_gather(w->conn->db, false);
     if (rc < 0)
         fpi_sqlite_rollback(w->conn);
     return rc;
@@ -279,19 +283,15 @@ static void finish_transaction(fpi_sqlite_writer *w, batch *b)
     }
 }
 
-/* Wakes everybody but the leader itself. A request lives on the stack of its caller, and is gone once that caller
- * has got the lock. */
-static void hand_out(fpi_sqlite_writer *w, batch *b, const request *own)
+/* Wakes everybody but the leader itself. A request lives on the stack of its caller, and is gone once that caller wakes.
+ * Without the lock: who wakes would only wait for it. */
+static void hand_out(batch *b, const request *own)
 {
     request *r;
 
-    pthread_mutex_lock(&w->lock);
-    while ((r = list_take(&b->list)) != NULL) {
-        r->done = true;
+    while ((r = list_take(&b->list)) != NULL)
         if (r != own)
-            pthread_cond_signal(&r->wake);
-    }
-    pthread_mutex_unlock(&w->lock);
+            sem_post(&r->wake);
 }
 
 static void pass_leadership(fpi_sqlite_writer *w)
@@ -302,11 +302,11 @@ static void pass_leadership(fpi_sqlite_writer *w)
     next = w->waiting.first;
     w->leading = false;
     w->led = next != NULL;
-    if (next) {
-        next->lead = true;
-        pthread_cond_signal(&next->wake);
-    }
     pthread_mutex_unlock(&w->lock);
+    if (!next)
+        return;
+    next->lead = true;
+    sem_post(&next->wake);
 }
 
 static void checkpoint(const fpi_sqlite_writer *w, const fpi_sqlite_connection *conn, int mode)
@@ -363,7 +363,7 @@ static void lead(fpi_sqlite_writer *w, const request *own)
     pthread_mutex_unlock(&w->lock);
     run_waiting(w, &b, newest);
     finish_transaction(w, &b);
-    hand_out(w, &b, own);
+    hand_out(&b, own);
     due = look_after_log(w);
     pass_leadership(w);
     if (!due)
@@ -374,6 +374,12 @@ static void lead(fpi_sqlite_writer *w, const request *own)
     pthread_mutex_unlock(&w->lock);
 }
 
+static void await(request *r)
+{
+    while (sem_wait(&r->wake) != 0 && errno == EINTR)
+        ;
+}
+
 fp_status fpi_sqlite_write(fpi_sqlite_writer *w, bool readonly, fpi_sqlite_body body,
                            void *body_data, fp_error *err)
 {
@@ -381,7 +387,7 @@ fp_status fpi_sqlite_write(fpi_sqlite_writer *w, bool readonly, fpi_sqlite_body 
     request r = {
         .body = body, .body_data = body_data, .err = err ? err : &ignored, .readonly = readonly
     };
-    bool inside;
+    bool inside, leads;
 
     pthread_mutex_lock(&w->lock);
     inside = w->leading && pthread_equal(w->leader, pthread_self());
@@ -390,17 +396,17 @@ fp_status fpi_sqlite_write(fpi_sqlite_writer *w, bool readonly, fpi_sqlite_body 
         return fp_error_setf(err, FILEPROC_ERR_INVALID,
                              "a transaction can't be started inside another");
     }
-    pthread_cond_init(&r.wake, NULL);
+    sem_init(&r.wake, 0, 0);
     r.number = ++w->arrived;
-    r.lead = !w->led;
+    leads = r.lead = !w->led;
     w->led = true;
     list_add(&w->waiting, &r);
-    while (!r.lead && !r.done)
-        pthread_cond_wait(&r.wake, &w->lock);
     pthread_mutex_unlock(&w->lock);
+    if (!leads)
+        await(&r);
     if (r.lead)
         lead(w, &r);
-    pthread_cond_destroy(&r.wake);
+    sem_destroy(&r.wake);
     return r.rc;
 }
 

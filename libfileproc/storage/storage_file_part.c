@@ -29,9 +29,9 @@ static fp_status check_room(int fd, uint64_t length, fp_error *err)
 }
 
 /* A file without a name has nothing but what earlier writers of the whole have left, who write no more. */
-static fp_status make_room(const fpi_staged_file *f, bool whole, uint64_t length, fp_error *err)
+static fp_status make_room(const fpi_staged_file *f, bool again, uint64_t length, fp_error *err)
 {
-    if (whole && f->unnamed)
+    if (again && f->unnamed)
         (void)ftruncate(f->data_fd, 0);
     return check_room(f->data_fd, length, err);
 }
@@ -76,7 +76,7 @@ fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint6
 {
     fpi_file_store *s = self;
     fpi_staged_file *f = assembly;
-    bool whole = f->key && offset == 0 && length == f->size;
+    bool whole = f->key && offset == 0 && length == f->size, again;
     fpi_file_part *p;
     fp_status rc;
 
@@ -88,13 +88,14 @@ fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint6
     p->offset = p->started = offset;
     p->length = length;
     pthread_mutex_lock(&f->lock);
+    again = whole && f->data_fd >= 0;
     if (whole)
         fpi_staged_open_unnamed(f);
     rc = fpi_staged_open_data(f, true, err);
     pthread_mutex_unlock(&f->lock);
     if (rc == FILEPROC_OK) {
         fpi_staged_drain(f, offset, length);
-        rc = make_room(f, whole, length, err);
+        rc = make_room(f, again, length, err);
     }
     if (rc < 0) {
         fpi_free(&s->ctx->a, p);
