@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "companion.h"
 #include "idempotency_key.h"
 #include "json_body.h"
 #include "problem.h"
@@ -59,8 +60,7 @@ static void answer_initiated(fpd_request *rq, const fp_upload *upload)
     fpd_reply_json(rq, 201, &json);
 }
 
-/* metadata goes on as text; *text is memory of malloc(). */
-static bool take_metadata(fpd_request *rq, const json_t *body, char **text)
+bool fpd_upload_metadata(fpd_request *rq, const json_t *body, char **text)
 {
     const json_t *metadata = json_object_get(body, "metadata");
 
@@ -91,7 +91,7 @@ static void initiate_upload(fpd_request *rq, void *user_data)
         !fpd_json_string(rq, body, "mime_type", true, &request.mime_type) ||
         !fpd_json_string(rq, body, "user_id", false, &request.owner) ||
         !fpd_json_string(rq, body, "sha256", false, &request.sha256) ||
-        !take_metadata(rq, body, &metadata) ||
+        !fpd_upload_metadata(rq, body, &metadata) ||
         !fpd_idempotency_key(rq, key, &request.idempotency_key))
         return;
     if (!fpd_rate_limit_owner(&app->limit, rq, request.owner))
@@ -190,5 +190,5 @@ static const fpd_route routes[] = {
 bool fpd_upload_routes_add(fpd_router *router, fpd_app *app)
 {
     return fpd_router_add(router, routes, sizeof(routes) / sizeof(*routes), app) &&
-           fpd_tus_routes_add(router, app);
+           fpd_tus_routes_add(router, app) && fpd_companion_routes_add(router, app);
 }

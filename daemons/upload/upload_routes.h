@@ -3,6 +3,8 @@
 #ifndef FPD_UPLOAD_ROUTES_H
 #define FPD_UPLOAD_ROUTES_H
 
+#include <jansson.h>
+
 #include "app.h"
 #include "router.h"
 
@@ -18,6 +20,8 @@ void fpd_stream_events(fpd_request *rq, void *app);
 
 /** Answers with what a completed upload has become. */
 void fpd_upload_completed(fpd_request *rq, const fp_upload *upload);
+/** The member metadata as text, in memory of malloc(); NULL when it is not there. False: the request is answered. */
+bool fpd_upload_metadata(fpd_request *rq, const json_t *body, char **text);
 
 /** Counts the failures that the starter kit's uploads_total tells apart, and answers with the problem. */
 void fpd_upload_problem(fpd_request *rq, fpd_app *app, const fp_error *err);

@@ -411,11 +411,23 @@ FILEPROC_API fp_status fp_assembly_set_target(fp_assembly *a, const char *key, u
                                               fp_error *err) FILEPROC_NODISCARD;
 
 /**
+ * Tell how the bytes of an assembly are cut into parts that others can write: the first part has the bytes from 0 on. It does not
+ * change any more once one of them was presigned.
+ *
+ * @param a  Borrowed; NULL answers 0.
+ * @return   Bytes of every part but the last; 0 where nobody else can write.
+ * @par Blocking  Never.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API uint64_t fp_assembly_part_size(fp_assembly *a);
+
+/**
  * Make an address by which somebody without keys can write one part of the upload behind an assembly directly, for a while. The
  * part counts only when it is committed: what is sent there is read by nobody else.
  *
  * @param a          Borrowed; fp_assembly_set_target() must have been called.
- * @param offset     A multiple of the store's part_size.
+ * @param offset     A multiple of fp_assembly_part_size().
  * @param expires_s  Seconds that it is good for: 1 to 604800.
  * @param[in,out] url  Borrowed; the address is appended on success. It is a secret until it expires.
  * @param[out] err   Filled only on failure. May be NULL.
@@ -460,7 +472,7 @@ FILEPROC_API fp_status fp_assembly_written(fp_assembly *a, fp_written_fn fn, voi
 /** What fp_assembly_adopt() makes a part of. Start from FILEPROC_ADOPTION_INIT. */
 typedef struct fp_adoption {
     size_t struct_size;       /**< Filled by the initialiser; never by hand. */
-    uint64_t offset;          /**< First byte: a multiple of the store's part_size. */
+    uint64_t offset;          /**< First byte: a multiple of fp_assembly_part_size(). */
     uint64_t length;          /**< Bytes. All parts but the last have part_size; a short one must end the object. */
     const char *const *etags; /**< What the writers were answered, one for each part_size of the length, in order. */
     size_t etag_count;        /**< How many. */

@@ -444,6 +444,108 @@ FILEPROC_API fp_status fp_append_commit(fp_append *append, fp_upload **out, fp_e
  */
 FILEPROC_API void fp_append_free(fp_append *append);
 
+/** Largest number of a part that a client may send straight to the store. */
+#define FILEPROC_DIRECT_PARTS_MAX 10000u
+
+/** A part that a client sent straight to the store. Frozen. */
+typedef struct fp_direct_part {
+    uint32_t number;   /**< From 1 on: part n has the bytes from (n - 1) * part size on. */
+    uint32_t reserved; /**< 0. */
+    uint64_t size;     /**< Bytes, as the store tells them; not used by fp_upload_adopt(). */
+    const char *etag;  /**< What the store answered whoever sent it. Borrowed for the call. */
+} fp_direct_part;
+
+/**
+ * Tell how many bytes a part of an upload must have that a client sends straight to the store.
+ *
+ * @param ups  Borrowed.
+ * @param id   Borrowed.
+ * @param[out] size  Set only on success: bytes of every part but the last, which may have fewer.
+ * @param[out] err   Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK  size is set. Otherwise as fp_upload_presign().
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_part_size(fp_uploads *ups, const char *id, uint64_t *size,
+                                           fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Make an address to which a client may PUT part @p number of an upload itself, past this engine, for a while. What it sends there
+ * belongs to the upload once fp_upload_adopt() has taken it.
+ *
+ * @param ups        Borrowed.
+ * @param id         Borrowed.
+ * @param number     1 to FILEPROC_DIRECT_PARTS_MAX.
+ * @param expires_s  Seconds that it is good for: 1 to 604800. Not longer than the upload itself.
+ * @param[in,out] url  Borrowed; the address is appended on success. It is a secret until it expires.
+ * @param[out] err   Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            url has it.
+ * @retval FILEPROC_ERR_INVALID   Reason chunk_index_invalid: the upload can't have such a part; or a bad argument.
+ * @retval FILEPROC_ERR_QUOTA     Reason size_too_large: a file with this part would be larger than any may be. Or quota_exceeded: of an
+ *                                upload without a size, when the owner has not a byte left for the part.
+ * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled.
+ * @retval FILEPROC_ERR_NOTSUP    The store signs no addresses.
+ * @retval FILEPROC_ERR_BUSY      Another engine works on the upload, or the cache is away.
+ * @retval FILEPROC_ERR_CORRUPT   The upload has failed.
+ * @retval FILEPROC_ERR_IO        The database or the storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_presign(fp_uploads *ups, const char *id, uint32_t number,
+                                         uint32_t expires_s, fp_buf *url, fp_error *err)
+    FILEPROC_NODISCARD;
+
+/** Called once per part by fp_upload_written(), in the order of the numbers; a failure stops it and is returned. */
+typedef fp_status (*fp_direct_part_fn)(void *user_data, const fp_direct_part *part, fp_error *err);
+
+/**
+ * Tell which parts of an open upload the store has, taken by fp_upload_adopt() or not. Parts that came through an engine may be among
+ * them.
+ *
+ * @param ups  Borrowed.
+ * @param id   Borrowed.
+ * @param fn   Called from within.
+ * @param user_data  Given to fn.
+ * @param[out] err   Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK  All were told. Otherwise as fp_upload_presign().
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_written(fp_uploads *ups, const char *id, fp_direct_part_fn fn,
+                                         void *user_data, fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Make parts that a client sent straight to the store bytes of the upload, durably, once the store confirms that it has just them.
+ * The size of an upload that was created without one is declared on the way: it ends with the last of the parts. What is durable
+ * already is passed over, so calling it again, also after a crash, succeeds. fp_upload_complete() may follow.
+ *
+ * @param ups    Borrowed.
+ * @param id     Borrowed.
+ * @param parts  Borrowed. In ascending order, each number once; number and etag count.
+ * @param count  How many; with 0 nothing happens.
+ * @param[out] out  Set only on success: the upload with these parts in it, owned by the caller. May be NULL.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            They are durable.
+ * @retval FILEPROC_ERR_INVALID   Reason upload_incomplete: the store has no such part, or another one; chunk_length_invalid: a part
+ *                                that is not the last has another size than all of them must have, or the last one does not end
+ *                                where the upload does; or a bad argument.
+ * @retval FILEPROC_ERR_QUOTA     Reason size_too_large or quota_exceeded.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled; chunk_conflict when some bytes of a part came another
+ *                                way.
+ * @retval FILEPROC_ERR_NOTFOUND  As fp_upload_presign(), and so the others.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_adopt(fp_uploads *ups, const char *id, const fp_direct_part *parts,
+                                       size_t count, fp_upload **out, fp_error *err)
+    FILEPROC_NODISCARD;
+
 /**
  * Declare the size of an upload that was created without one. Declaring the same size again succeeds. An append that is under
  * way is superseded; what of it is durable stays.

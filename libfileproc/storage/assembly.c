@@ -119,6 +119,13 @@ fp_status fp_assembly_set_target(fp_assembly *a, const char *key, uint64_t size,
     return rc;
 }
 
+uint64_t fp_assembly_part_size(fp_assembly *a)
+{
+    return a && a->st->drv->assembly_part_size
+               ? a->st->drv->assembly_part_size(a->st->self, a->staged)
+               : 0;
+}
+
 fp_status fp_assembly_presign(fp_assembly *a, uint64_t offset, uint32_t expires_s, fp_buf *url,
                               fp_error *err)
 {

@@ -17,6 +17,23 @@ fp_status fpi_object_not_found(fp_error *err)
                             "there is no such object");
 }
 
+static size_t unquote(const char **etag)
+{
+    size_t n = strlen(*etag);
+
+    if (n < 2 || (*etag)[0] != '"' || (*etag)[n - 1] != '"')
+        return n;
+    ++*etag;
+    return n - 2;
+}
+
+bool fpi_etag_same(const char *a, const char *b)
+{
+    size_t n = unquote(&a);
+
+    return n == unquote(&b) && n > 0 && memcmp(a, b, n) == 0;
+}
+
 static const fp_storage_driver *find_driver(const fp_context *ctx, const char *scheme)
 {
     for (size_t i = 0; i < ctx->storage_drivers.count; i++) {

@@ -53,6 +53,10 @@ bool fpi_key_segment_valid(const char *text, size_t size);
 
 fp_status fpi_object_not_found(fp_error *err);
 
+/** Whether two ETags of a part are the same one. Some servers tell them without the quotes that belong to them, some clients drop
+ *  those. */
+bool fpi_etag_same(const char *a, const char *b);
+
 /** The committed part that begins at offset; false when there is none. */
 bool fpi_assembly_part_from(const fp_assembly *a, uint64_t offset, fp_part_info *info);
 

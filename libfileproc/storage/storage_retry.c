@@ -452,6 +452,13 @@ static fp_status retry_adopt(void *self, void *assembly, const char *const *etag
                   s->drv->assembly_adopt(s->self, assembly, etags, etag_count, info, &ours));
 }
 
+static uint64_t retry_part_size(void *self, void *assembly)
+{
+    retry_store *s = self;
+
+    return s->drv->assembly_part_size ? s->drv->assembly_part_size(s->self, assembly) : 0;
+}
+
 static fp_status retry_reap(void *self, int64_t older_than_ms, uint64_t *count, fp_error *err)
 {
     retry_store *s = self;
@@ -496,4 +503,5 @@ const fp_storage_driver fpi_storage_retry_driver = {
     .assembly_written = retry_written,
     .assembly_adopt = retry_adopt,
     .room = retry_room,
+    .assembly_part_size = retry_part_size,
 };

@@ -266,4 +266,5 @@ const fp_storage_driver fpi_storage_s3_driver = {
     .reap = fpi_s3_reap,
     .assembly_written = fpi_s3_assembly_written,
     .assembly_adopt = fpi_s3_assembly_adopt,
+    .assembly_part_size = fpi_s3_assembly_part_size,
 };

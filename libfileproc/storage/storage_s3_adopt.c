@@ -18,6 +18,18 @@ static fp_status need_upload(fpi_s3_assembly *a, fp_error *err)
     return rc;
 }
 
+uint64_t fpi_s3_assembly_part_size(void *self, void *assembly)
+{
+    const fpi_s3_store *s = self;
+    fpi_s3_assembly *a = assembly;
+    uint64_t unit;
+
+    pthread_mutex_lock(&a->lock);
+    unit = a->has_state ? a->state.unit : s->unit;
+    pthread_mutex_unlock(&a->lock);
+    return unit;
+}
+
 typedef fp_status (*on_tag_fn)(void *user_data, const fpi_s3_tag *tag, uint64_t size,
                                fp_error *err);
 
@@ -69,22 +81,6 @@ typedef struct adoption {
     fpi_s3_tag *tags; /* as the server tells them: of the slots that are as they should be */
 } adoption;
 
-/* Some servers tell ETags without the quotes that belong to them, some clients drop them. */
-static bool same_etag(const char *a, const char *b)
-{
-    size_t n = strlen(a), m = strlen(b);
-
-    if (n >= 2 && a[0] == '"' && a[n - 1] == '"') {
-        a++;
-        n -= 2;
-    }
-    if (m >= 2 && b[0] == '"' && b[m - 1] == '"') {
-        b++;
-        m -= 2;
-    }
-    return n == m && n > 0 && memcmp(a, b, n) == 0;
-}
-
 static fp_status match(void *user_data, const fpi_s3_tag *tag, uint64_t size, fp_error *err)
 {
     adoption *ad = user_data;
@@ -93,7 +89,7 @@ static fp_status match(void *user_data, const fpi_s3_tag *tag, uint64_t size, fp
     (void)err;
     if (tag->number - 1 >= ad->first && place < ad->count &&
         size == (place + 1 < ad->count ? ad->a->state.unit : ad->last_size) &&
-        same_etag(tag->etag, ad->etags[place]))
+        fpi_etag_same(tag->etag, ad->etags[place]))
         ad->tags[place] = *tag;
     return FILEPROC_OK;
 }

@@ -321,6 +321,7 @@ fp_status fpi_s3_discard(void *self, const char *id, uint32_t flags, fp_error *e
 
 /* storage_s3_adopt.c, storage_s3_presign.c, storage_s3_reap.c */
 
+uint64_t fpi_s3_assembly_part_size(void *self, void *assembly);
 fp_status fpi_s3_assembly_written(void *self, void *assembly, fp_written_fn fn, void *user_data,
                                   fp_error *err);
 fp_status fpi_s3_assembly_adopt(void *self, void *assembly, const char *const *etags,

@@ -155,6 +155,8 @@ static void *resize(const void *good, size_t size, size_t struct_size)
 #define GOOD_fp_part_out OUT(fp_part)
 #define GOOD_fp_adoption (&(fp_adoption)FILEPROC_ADOPTION_INIT)
 #define GOOD_fp_written_fn nothing_written
+#define GOOD_fp_direct_part_fn no_direct_part
+#define GOOD_fp_direct_part (&(fp_direct_part){ .number = 1, .etag = "x" })
 #define GOOD_fp_part_info (&(fp_part_info)FILEPROC_PART_INFO_INIT)
 #define GOOD_fp_uploads w->ups
 #define GOOD_fp_uploads_out OUT(fp_uploads)
@@ -239,6 +241,14 @@ static const fp_queue_driver good_queue_driver = {
 };
 static const fp_operation good_operation = { FILEPROC_OPERATION_INIT("test.nothing"),
                                              .accepts = "*", SLOT(fp_operation, run) };
+
+static fp_status no_direct_part(void *user_data, const fp_direct_part *part, fp_error *err)
+{
+    (void)user_data;
+    (void)part;
+    (void)err;
+    return FILEPROC_OK;
+}
 
 static fp_status nothing_written(void *user_data, uint64_t offset, uint64_t size, const char *etag,
                                  fp_error *err)

@@ -120,6 +120,7 @@ static const fp_storage_driver *faulty_driver(void)
     driver.discard = faulty_discard;
     driver.remove = faulty_remove;
     driver.room = faulty_room;
+    direct_store_add_slots(&driver, below(), &world->direct);
     return &driver;
 }
 
@@ -164,6 +165,7 @@ static void open_context(upload_world *w)
     o.clock_ms = world_clock;
     o.user_data = w;
     ck_status(fp_context_new(&o, &w->ctx, &err), FILEPROC_OK, &err);
+    w->direct.ctx = w->ctx;
     ck_status(fp_context_add_storage_driver(w->ctx, faulty_driver(), &err), FILEPROC_OK, &err);
 }
 

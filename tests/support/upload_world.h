@@ -9,6 +9,7 @@
 #include <fileproc/fileproc.h>
 
 #include "core/uuid.h"
+#include "direct_store.h"
 #include "storage_steps.h"
 
 /* Slots of the storage driver that can be made to fail. */
@@ -35,6 +36,7 @@ typedef struct upload_world {
     _Atomic uint64_t written; /* bytes that storage was given */
     void (*on_slot)(int slot, void *user_data); /* before the call of a slot */
     void *slot_data;
+    direct_store direct; /* with a part_size: clients may send parts to the store themselves */
     fp_uploads_options options;
     _Atomic int told;     /* calls of on_progress */
     char last_status[32]; /* of the last one */

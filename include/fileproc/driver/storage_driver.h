@@ -97,6 +97,8 @@ typedef struct fp_storage_driver {
                                 const fp_part_info *info, fp_error *err);
     /** Optional; NULL answers NOTSUP. As fp_storage_room(). */
     fp_status (*room)(void *self, uint64_t *bytes, fp_error *err);
+    /** Optional; NULL answers 0. As fp_assembly_part_size(). */
+    uint64_t (*assembly_part_size)(void *self, void *assembly);
 } fp_storage_driver;
 /** fp_storage_driver.flags: calls can fail for a while, and are repeated. */
 #define FILEPROC_STORAGE_DRIVER_NETWORK 1u

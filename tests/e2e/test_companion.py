@@ -1,0 +1,308 @@
+"""Owns: the door of Uppy's Companion: uploads whose parts go straight to the S3 server, asked for by hand.
+Must not know: how Uppy goes about it (test_browser.py)."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import threading
+import time
+
+import pytest
+import requests
+
+import s3_bucket
+import tus
+from api import (UNKNOWN, all_items, ask, check_problem, content, get, initiate, send_chunk, status, try_complete, wait_for_job,
+                 wait_until)
+from daemon_process import Daemon
+from media_files import PHOTOS
+
+S3 = os.environ.get("FILEPROC_TEST_S3_ENDPOINT")
+PART = 5 << 20
+TOP = pathlib.Path(__file__).parents[2]
+needs_s3 = pytest.mark.skipif(not S3, reason="no S3 server")
+
+
+def environment(bucket):
+    return {"MINIO_ENDPOINT": S3, "MINIO_ACCESS_KEY": os.environ["FILEPROC_TEST_S3_ACCESS_KEY"], "MINIO_BUCKET": bucket,
+            "MINIO_SECRET_KEY": os.environ["FILEPROC_TEST_S3_SECRET_KEY"], "FILEPROC_REAP_INTERVAL": "300ms"}
+
+
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory):
+    one = Daemon(tmp_path_factory.mktemp("direct"), "--max-file-size", "40MiB", env=environment(s3_bucket.make("direct"))).start()
+    yield one
+    assert one.end() is None, one.log_text()[-4000:]
+    assert '"status":500' not in one.log_text() and "X-Amz-Signature" not in one.log_text()
+
+
+class Upload:
+    """One, as a client of Companion sees it."""
+
+    def __init__(self, daemon, **members):
+        self.daemon = daemon
+        reply = ask(daemon, "POST", "/s3/multipart", json={"filename": "file.zip", "type": "application/zip", **members})
+        assert reply.status_code == 200, reply.text
+        begun = reply.json()
+        self.key, self.id = begun["key"], begun["uploadId"]
+        assert set(begun) == {"key", "uploadId", "bucket", "partSize"}
+        self.part_size = begun["partSize"]
+
+    def ask(self, method, tail="", key=None, **arguments):
+        parameters = {"key": self.key if key is None else key, **arguments.pop("params", {})}
+        return ask(self.daemon, method, f"/s3/multipart/{self.id}{tail}", params=parameters, **arguments)
+
+    def url(self, number):
+        reply = self.ask("GET", f"/{number}")
+        assert reply.status_code == 200 and reply.headers["Cache-Control"] == "no-store", reply.text
+        assert reply.json()["expires"] == 3600
+        return reply.json()["url"]
+
+    def put(self, number, data, url=None):
+        reply = requests.put(url or self.url(number), data=data, timeout=60)
+        assert reply.status_code == 200, reply.text
+        return {"PartNumber": number, "ETag": reply.headers["ETag"]}
+
+    def send(self, data):
+        return [self.put(i + 1, data[i * PART:(i + 1) * PART]) for i in range((len(data) + PART - 1) // PART)]
+
+    def try_complete(self, parts):
+        return self.ask("POST", "/complete", json={"parts": parts})
+
+    def complete(self, parts):
+        reply = self.try_complete(parts)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+
+@needs_s3
+def test_parts_at_the_s3_server_become_a_file(direct):
+    data = os.urandom(2 * PART + 12345)
+    upload = Upload(direct, metadata={"user_id": "somebody", "name": "file.zip"})
+    assert status(direct, upload.id)["status"] == "initiated" and upload.ask("GET").json() == []
+    parts = upload.send(data)
+    listed = upload.ask("GET").json()
+    assert [(part["PartNumber"], part["Size"]) for part in listed] == [(1, PART), (2, PART), (3, 12345)]
+    assert [part["ETag"].strip('"') for part in listed] == [part["ETag"].strip('"') for part in parts]
+    done = upload.complete(parts)
+    assert done["location"] == f"/v1/files/{done['file_id']}/content" and done["key"] == f"files/{done['file_id']}"
+    assert upload.complete(parts) == done == upload.complete([])
+    state = status(direct, upload.id)
+    assert state["status"] == "completed" and state["size"] == len(data) and state["percentage"] == 100
+    assert state["metadata"] == {"user_id": "somebody", "name": "file.zip"} and state["user_id"] == "somebody"
+    file = get(direct, f"/v1/files/{done['file_id']}")
+    assert file["owner"] == "somebody" and file["filename"] == "file.zip" and file["mime_type"] == "application/zip"
+    assert content(direct, done["file_id"]) == data
+
+
+@needs_s3
+def test_the_first_job_computes_the_digest(direct):
+    data = PHOTOS[0].read_bytes()
+    upload = Upload(direct, filename="photo.jpg", type="image/jpeg")
+    done = upload.complete(upload.send(data))
+    assert wait_for_job(direct, done["processing_job_id"])["state"] == "succeeded"
+    file = get(direct, f"/v1/files/{done['file_id']}")
+    assert file["sha256"] == hashlib.sha256(data).hexdigest() and file["detected_mime_type"] == "image/jpeg"
+
+
+@needs_s3
+def test_addresses_come_in_batches(direct):
+    upload = Upload(direct)
+    reply = upload.ask("GET", "/batch", params={"partNumbers": "1,3"})
+    urls = reply.json()["presignedUrls"]
+    assert set(urls) == {"1", "3"} and len(set(urls.values())) == 2
+    upload.put(3, b"the last", urls["3"])
+    for numbers, code in (("", "parameter_invalid"), ("1,x", "parameter_invalid"), ("1,,2", "parameter_invalid"),
+                          ("10001", "parameter_invalid")):
+        check_problem(upload.ask("GET", "/batch", params={"partNumbers": numbers}), 422, code)
+    check_problem(upload.ask("GET", "/batch"), 422, "parameter_invalid")
+    assert upload.ask("DELETE").json() == {}
+
+
+@needs_s3
+def test_nobody_reaches_the_keys_of_others(direct):
+    upload, other = Upload(direct), Upload(direct)
+    assert upload.key != other.key
+    for key in (other.key, "files/x", upload.key + "x", "../" + upload.key, ""):
+        for method, tail in (("GET", ""), ("GET", "/1"), ("GET", "/batch"), ("POST", "/complete"), ("DELETE", "")):
+            check_problem(upload.ask(method, tail, key=key), 404, "upload_not_found")
+    check_problem(ask(direct, "GET", f"/s3/multipart/{upload.id}/1"), 422, "parameter_invalid")
+    upload.id = UNKNOWN
+    check_problem(upload.ask("GET", "/1", key=f"uploads/{UNKNOWN}"), 404, "upload_not_found")
+
+
+@needs_s3
+def test_an_address_is_good_for_one_part_only(direct):
+    upload = Upload(direct)
+    url = upload.url(1)
+    for changed in (url.replace("partNumber=1", "partNumber=2"), url.replace("/files/", "/files/x"), url.replace("uploadId=", "uploadId=x")):
+        assert changed != url and requests.put(changed, data=b"x", timeout=30).status_code == 403
+    assert requests.get(url, timeout=30).status_code == 403
+    parts = [upload.put(1, b"right", url)]
+    assert content(direct, upload.complete(parts)["file_id"]) == b"right"
+    assert requests.put(url, data=b"other", timeout=30).status_code == 404, "the upload is over at the server, too"
+
+
+@needs_s3
+@pytest.mark.parametrize("members, status_code, code", [
+    ({"filename": None}, 422, "parameter_invalid"), ({"filename": "a\nb"}, 422, "filename_invalid"),
+    ({"type": "text/x-evil"}, 415, "type_not_allowed"), ({"type": 7}, 422, "parameter_invalid"),
+    ({"metadata": "x"}, 422, "metadata_invalid"), ({"metadata": {"user_id": 7}}, 422, "parameter_invalid"),
+    ({"size": 41 << 20}, 413, "size_too_large"), ({"size": -1}, 422, "parameter_invalid")])
+def test_what_the_other_doors_refuse_is_refused(direct, members, status_code, code):
+    body = {"filename": "file.zip", "type": "application/zip", **members}
+    check_problem(ask(direct, "POST", "/s3/multipart", json=body), status_code, code)
+
+
+@needs_s3
+def test_no_file_is_larger_than_one_may_be(direct):
+    upload = Upload(direct)
+    check_problem(upload.ask("GET", "/9"), 413, "size_too_large")
+    check_problem(upload.ask("GET", "/0"), 400, "chunk_index_invalid")
+    sized = Upload(direct, size=PART + 1)
+    check_problem(sized.ask("GET", "/3"), 400, "chunk_index_invalid")
+    parts = [sized.put(1, bytes(PART)), sized.put(2, b"ab")]
+    check_problem(sized.try_complete(parts), 400, "chunk_length_invalid")
+    parts[1] = sized.put(2, b"a")
+    assert sized.complete(parts)["size"] == PART + 1
+
+
+@needs_s3
+def test_completion_believes_the_s3_server_only(direct):
+    upload = Upload(direct)
+    parts = [upload.put(1, b"too short"), upload.put(2, b"the end")]
+    check_problem(upload.try_complete(parts), 400, "chunk_length_invalid")
+    parts[0] = upload.put(1, bytes(PART))
+    for wrong in ([parts[0], {"PartNumber": 2, "ETag": '"0123"'}], [parts[0], {"PartNumber": 3, "ETag": parts[0]["ETag"]}]):
+        check_problem(upload.try_complete(wrong), 400, "upload_incomplete")
+    for wrong in (parts[::-1], [parts[0]] * 2):
+        check_problem(upload.try_complete(wrong), 422, "parameter_invalid")
+    for wrong in ({}, {"parts": 1}, {"parts": [1]}, {"parts": [{"PartNumber": "1", "ETag": "x"}]}, {"parts": [{"PartNumber": 1}]}):
+        check_problem(upload.ask("POST", "/complete", json=wrong), 422, "parameter_invalid")
+    check_problem(upload.try_complete([]), 400, "upload_incomplete")
+    assert status(direct, upload.id)["status"] == "initiated"
+    assert content(direct, upload.complete(parts)["file_id"]) == bytes(PART) + b"the end"
+
+
+@needs_s3
+def test_cancelled_and_expired_uploads_leave_nothing_at_the_s3_server(tmp_path):
+    bucket = s3_bucket.make("ended")
+    daemon = Daemon(tmp_path / "fileprocd", "--session-timeout", "2s", env=environment(bucket)).start()
+    expired, cancelled = Upload(daemon), Upload(daemon)
+    for upload in (expired, cancelled):
+        upload.put(1, b"some bytes")
+    late = cancelled.ask("GET", "/2").json()
+    assert 1 <= int(late["url"].split("X-Amz-Expires=")[1].split("&")[0]) <= 2, "no longer than the upload"
+    assert cancelled.ask("DELETE").json() == {} == cancelled.ask("DELETE").json()
+    check_problem(cancelled.ask("GET", "/1"), 409, "upload_cancelled")
+    check_problem(cancelled.try_complete([]), 409, "upload_cancelled")
+    assert status(daemon, cancelled.id)["status"] == "cancelled"
+    wait_until(lambda: expired.ask("GET", "/1").status_code == 410)
+    check_problem(expired.try_complete([]), 410, "upload_expired")
+    wait_until(lambda: not s3_bucket.uploads(bucket), 20, "multipart uploads stay behind")
+    assert not list(all_items(daemon, "/v1/files"))
+    assert daemon.end() is None
+
+
+@needs_s3
+def test_one_upload_may_come_by_several_doors(direct):
+    data = os.urandom(3 * PART)
+    session = initiate(direct, len(data), "file.zip", "application/zip", sha256=hashlib.sha256(data).hexdigest())
+    send_chunk(direct, session["upload_id"], 0, data[:PART])
+    upload = Upload(direct)
+    upload.id, upload.key = session["upload_id"], f"uploads/{session['upload_id']}"
+    part = upload.put(2, data[PART:2 * PART])
+    check_problem(upload.try_complete([part]), 400, "upload_incomplete")
+    assert get(direct, f"/v1/uploads/{upload.id}/chunks")["missing"] == [[2, 2]]
+    path = f"/v1/tus/{upload.id}"
+    assert tus.offset(direct, path) == 2 * PART
+    tus.append(direct, path, 2 * PART, data[2 * PART:])
+    done = status(direct, upload.id)
+    assert done["status"] == "completed" and done["sha256"] == hashlib.sha256(data).hexdigest()
+    assert upload.complete([part])["file_id"] == done["file_id"] and content(direct, done["file_id"]) == data
+    wrong = Upload(direct, size=7)
+    wrong_session = initiate(direct, 7, "file.zip", "application/zip", sha256=hashlib.sha256(b"").hexdigest())
+    wrong.id, wrong.key = wrong_session["upload_id"], f"uploads/{wrong_session['upload_id']}"
+    check_problem(wrong.try_complete(wrong.send(b"7 bytes")), 422, "sha256_mismatch")
+    check_problem(try_complete(direct, wrong.id), 422, "sha256_mismatch")
+
+
+@needs_s3
+def test_parts_have_the_size_that_is_told(tmp_path):
+    daemon = Daemon(tmp_path / "fileprocd", "--chunk-size", "12MiB", env=environment(s3_bucket.make("sizes"))).start()
+    upload = Upload(daemon)
+    size, data = upload.part_size, os.urandom(13 << 20)
+    assert size == 6 << 20
+    problem = check_problem(upload.try_complete(upload.send(data)), 400, "chunk_length_invalid")
+    assert str(size) in problem["detail"]
+    done = upload.complete([upload.put(i + 1, data[i * size:(i + 1) * size]) for i in range(3)])
+    assert content(daemon, done["file_id"]) == data
+    assert daemon.end() is None
+
+
+@needs_s3
+def test_completion_is_repeatable_after_a_crash(tmp_path):
+    """At any moment of it; between the S3 server's and ours is one of them."""
+    daemon = Daemon(tmp_path / "fileprocd", env=environment(s3_bucket.make("killed"))).start()
+    made = []
+
+    def complete_in_vain(upload, parts):
+        try:
+            upload.try_complete(parts)
+        except requests.ConnectionError:
+            pass
+
+    for round_ in range(10):
+        data = os.urandom(PART + 1 + round_)
+        upload = Upload(daemon)
+        parts = upload.send(data)
+        client = threading.Thread(target=complete_in_vain, args=(upload, parts))
+        client.start()
+        time.sleep(0.008 * round_)
+        daemon.kill()
+        client.join()
+        daemon.start()
+        done = upload.complete(parts)
+        assert upload.complete(parts) == done and content(daemon, done["file_id"]) == data
+        made.append(done["file_id"])
+    assert sorted(file["id"] for file in all_items(daemon, "/v1/files")) == sorted(made)
+    assert daemon.end() is None
+
+
+def test_a_store_that_signs_nothing_answers_501(server):
+    reply = ask(server, "POST", "/s3/multipart", json={"filename": "a", "type": "text/plain"})
+    check_problem(reply, 501, "presign_unsupported")
+    session = initiate(server, 7)["upload_id"]
+    for method, tail in (("GET", "/1"), ("GET", ""), ("POST", "/complete")):
+        reply = ask(server, method, f"/s3/multipart/{session}{tail}", params={"key": f"uploads/{session}"},
+                    json={"parts": [{"PartNumber": 1, "ETag": "x"}]} if method == "POST" else None)
+        check_problem(reply, 501, "presign_unsupported")
+
+
+def test_what_is_not_offered_answers_501(server):
+    for path in ("/s3/params?filename=a&type=text/plain", "/s3/sts"):
+        check_problem(ask(server, "GET", path), 501, "presign_unsupported")
+
+
+@needs_s3
+def test_the_examples_of_the_documents_work(tmp_path):
+    """The shell blocks of docs/uploads.md, with the servers of the test."""
+    text = (TOP / "docs" / "uploads.md").read_text()
+    section = re.search(r"## Straight to the S3 server\n(.*?)\n## ", text, re.S).group(1)
+    upload, cors = re.findall(r"```sh\n(.*?)```", section, re.S)
+    env = environment(s3_bucket.make("documents"))
+    daemon = Daemon(tmp_path / "fileprocd", env=env).start()
+    (tmp_path / "photo.jpg").write_bytes(PHOTOS[0].read_bytes())
+    script = upload.replace("localhost:8000", f"127.0.0.1:{daemon.port}") + cors
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+                          env={**os.environ, **env})
+    assert done.returncode == 0, done.stderr
+    assert content(daemon, json.loads(done.stdout)["file_id"]) == PHOTOS[0].read_bytes()
+    reply = requests.options(f"http://{S3}/{env['MINIO_BUCKET']}/files/x?partNumber=1&uploadId=x", timeout=30, headers={
+        "Origin": "https://app.example.com", "Access-Control-Request-Method": "PUT"})
+    assert reply.status_code == 200 and reply.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+    assert reply.headers["Access-Control-Expose-Headers"] == "ETag"
+    assert daemon.end() is None
