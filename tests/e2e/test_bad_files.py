@@ -51,8 +51,9 @@ def test_a_truncated_document(server):
 
 @pytest.mark.daemon_options("--max-unpacked-size", "100MiB")
 def test_a_zip_bomb(daemon):
+    before = daemon.memory_mib()
     check_failed(daemon, zip_bomb(), "bomb.zip", "application/zip", "archive_bomb")
-    assert daemon.memory_mib() < 64
+    assert daemon.memory_mib() < before + 50  # half of what may be unpacked
 
 
 @pytest.mark.daemon_options("--max-archive-entries", "1000")
