@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lock_file.h"
 #include "log.h"
@@ -204,12 +205,31 @@ static fp_status lock_elsewhere(fpd_app *app, size_t place, const char *uri, fp_
     return fpd_folder_lock(real, &app->locks[place], err);
 }
 
+/* A folder without data is not the one that is meant. */
+static fp_status find_folder(fpd_app *app, fp_error *err)
+{
+    const char *given = fp_config_string(app->config, "FILEPROC_DATA");
+    char real[PATH_MAX];
+    int fd = realpath(given, real) ? open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    bool found = fd >= 0 && (*database_setting(app) || faccessat(fd, "fileproc.db", R_OK, 0) == 0);
+
+    if (fd >= 0)
+        close(fd);
+    if (!found)
+        return fp_error_setf(err, FILEPROC_ERR_NOTFOUND, "FILEPROC_DATA %.200s: no data is there",
+                             given);
+    fpd_text_string(&app->data, real);
+    return app->data.failed ? out_of_memory(err) : FILEPROC_OK;
+}
+
 /* Servers are there for many; then there is no folder. */
 static fp_status open_folder(fpd_app *app, fp_error *err)
 {
     const char *database = database_setting(app), *storage = storage_setting(app);
     fp_status rc;
 
+    if (app->needs & FPD_BESIDE)
+        return !*database || !*storage ? find_folder(app, err) : FILEPROC_OK;
     if (!*database || !*storage) {
         rc = fpd_folder_make(fp_config_string(app->config, "FILEPROC_DATA"), &app->data, err);
         if (rc == FILEPROC_OK)
@@ -279,7 +299,7 @@ static fp_status open_database(fpd_app *app, fp_error *err)
     if (uri.failed)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "the database's URI is too long");
     rc = fp_database_open(app->ctx, uri.data, NULL, &app->database, err);
-    return rc < 0 ? rc : fp_database_migrate(app->database, err);
+    return rc < 0 || (app->needs & FPD_BESIDE) ? rc : fp_database_migrate(app->database, err);
 }
 
 static fp_status open_queue(fpd_app *app, fp_error *err)

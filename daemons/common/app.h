@@ -27,6 +27,9 @@ enum {
     FPD_NEEDS_JOBS = 16,
     FPD_NEEDS_UPLOADS = 32,
     FPD_NEEDS_WORKERS = 64, /* jobs run here */
+    FPD_BESIDE =
+        1
+        << 20, /* only looks, also while another process is at work: no locks, and nothing is made */
 };
 #define FPD_NEEDS_ALL 127u
 

@@ -16,6 +16,7 @@
 #include "log.h"
 #include "maintenance.h"
 #include "peers.h"
+#include "reap_dry_run.h"
 #include "relay_thread.h"
 #include "server.h"
 #include "workers.h"
@@ -64,6 +65,15 @@ static int print(running *r, fp_status (*write_text)(const fp_config *, fp_buf *
     return fflush(stdout) == 0 ? 0 : EXIT_STARTING;
 }
 
+static int show_reaper(const running *r)
+{
+    fp_error err = { 0 };
+
+    if (fpd_reap_dry_run(r->ctx, r->config, r->what->name, r->what->needs, &err) == FILEPROC_OK)
+        return 0;
+    return complain(r, err.code == FILEPROC_ERR_INVALID ? EXIT_SETTING : EXIT_STARTING, &err);
+}
+
 /* -1 = go on and serve. */
 static int obey_commands(running *r)
 {
@@ -75,6 +85,8 @@ static int obey_commands(running *r)
         return printf("%s %s\n", r->what->name, fp_version_string()) > 0 ? 0 : EXIT_STARTING;
     if (fp_config_int(r->config, "FILEPROC_PRINT_CONFIG"))
         return print(r, fp_config_print);
+    if (fp_config_int(r->config, "FILEPROC_REAP_DRY_RUN"))
+        return show_reaper(r);
     return -1;
 }
 

@@ -13,11 +13,13 @@
 #define JOBS_INTERVAL_MS 2000
 #define STAGED_PAGE 1000
 
+static const double durations[] = { 0.01, 0.1, 1, 10, 60, 600 };
 static const char *const reaped_kinds[] = { "expired", "discarded", "forgotten" };
 
 struct fpd_maintenance {
     fpd_maintenance_options o;
     fpd_metric *queued, *running, *rescued, *open_uploads, *reaped, *swept, *failures;
+    fpd_metric *reaped_bytes, *reaper_runs, *reaper_failures, *reaper_duration;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -30,6 +32,32 @@ static bool add_metric(fpd_maintenance *m, bool wanted, const fpd_metric_spec *s
 {
     *out = wanted ? fpd_metrics_add(m->o.metrics, spec) : NULL;
     return !wanted || *out;
+}
+
+static bool add_reaper_metrics(fpd_maintenance *m)
+{
+    const fpd_metric_spec bytes = { .name = "fileproc_reaped_bytes_total",
+                                    .help = "Bytes of the staged objects that the reaper removed.",
+                                    .kind = FPD_COUNTER };
+    const fpd_metric_spec runs = { .name = "fileproc_reaper_runs_total",
+                                   .help = "Passes of the reaper, failed ones among them.",
+                                   .kind = FPD_COUNTER };
+    const fpd_metric_spec failures = {
+        .name = "fileproc_reaper_failures_total",
+        .kind = FPD_COUNTER,
+        .help = "Passes of the reaper in which something failed; the next one tries it again."
+    };
+    const fpd_metric_spec duration = { .name = "fileproc_reaper_duration_seconds",
+                                       .kind = FPD_HISTOGRAM,
+                                       .help = "How long a pass of the reaper took.",
+                                       .bounds = durations,
+                                       .bound_count = sizeof(durations) / sizeof(*durations) };
+    bool wanted = m->o.uploads || m->o.storage;
+
+    return add_metric(m, wanted, &bytes, &m->reaped_bytes) &&
+           add_metric(m, wanted, &runs, &m->reaper_runs) &&
+           add_metric(m, wanted, &failures, &m->reaper_failures) &&
+           add_metric(m, wanted, &duration, &m->reaper_duration);
 }
 
 static bool add_metrics(fpd_maintenance *m)
@@ -69,7 +97,7 @@ static bool add_metrics(fpd_maintenance *m)
     return add_metric(m, jobs, &queued, &m->queued) && add_metric(m, jobs, &running, &m->running) &&
            add_metric(m, jobs, &rescued, &m->rescued) &&
            add_metric(m, uploads, &open_uploads, &m->open_uploads) &&
-           add_metric(m, uploads || m->o.storage, &reaped, &m->reaped) &&
+           add_metric(m, uploads || m->o.storage, &reaped, &m->reaped) && add_reaper_metrics(m) &&
            add_metric(m, catalog, &swept, &m->swept) &&
            add_metric(m, true, &failures, &m->failures);
 }
@@ -100,25 +128,38 @@ static void maintain_jobs(fpd_maintenance *m)
                 (unsigned long long)did.rescued, (unsigned long long)did.dead);
 }
 
+/* Of either reaper; in one process there is one. */
+static void note_pass(fpd_maintenance *m, int64_t began_ns, bool good)
+{
+    fpd_metric_count(m->reaper_runs, NULL, 1);
+    fpd_metric_count(m->reaper_failures, NULL, !good);
+    fpd_metric_observe(m->reaper_duration, NULL, (double)(fpd_monotonic_ns() - began_ns) / 1e9);
+}
+
 static void reap_uploads(fpd_maintenance *m)
 {
+    int64_t began = fpd_monotonic_ns();
     fp_reaped did = FILEPROC_REAPED_INIT;
     fp_error err = { 0 };
+    fp_status rc;
 
     if (!m->o.uploads)
         return;
-    if (fp_uploads_reap(m->o.uploads, m->o.reap_grace_ms, &did, &err) < 0) {
+    rc = fp_uploads_reap(m->o.uploads, m->o.reap_grace_ms, &did, &err);
+    note_pass(m, began, rc == FILEPROC_OK);
+    if (rc < 0)
         note_failure(m, "reaping uploads", &err);
-        return;
-    }
-    fpd_metric_set(m->open_uploads, NULL, (int64_t)did.open);
+    else
+        fpd_metric_set(m->open_uploads, NULL, (int64_t)did.open);
+    fpd_metric_count(m->reaped_bytes, NULL, did.bytes);
     fpd_metric_count(m->reaped, (size_t[]){ 0 }, did.expired);
     fpd_metric_count(m->reaped, (size_t[]){ 1 }, did.discarded);
     fpd_metric_count(m->reaped, (size_t[]){ 2 }, did.forgotten);
     if (did.expired || did.discarded)
         fpd_log(FILEPROC_LOG_INFO, "maintenance",
-                "%llu uploads expired, %llu staged objects removed",
-                (unsigned long long)did.expired, (unsigned long long)did.discarded);
+                "%llu uploads expired, %llu staged objects removed, %llu bytes",
+                (unsigned long long)did.expired, (unsigned long long)did.discarded,
+                (unsigned long long)did.bytes);
 }
 
 static void sweep_catalog(fpd_maintenance *m)
@@ -143,8 +184,10 @@ static fp_status discard_page(fpd_maintenance *m, const fp_storage_list_page *pa
             page->modified_ms[i] > fpd_now_ms() - m->o.reap_grace_ms)
             continue;
         rc = fp_storage_discard(m->o.storage, page->names[i], err);
-        if (rc == FILEPROC_OK)
+        if (rc == FILEPROC_OK) {
             fpd_metric_count(m->reaped, (size_t[]){ 1 }, 1);
+            fpd_metric_count(m->reaped_bytes, NULL, page->sizes[i]);
+        }
     }
     return rc;
 }
@@ -152,6 +195,7 @@ static fp_status discard_page(fpd_maintenance *m, const fp_storage_list_page *pa
 static void reap_objects(fpd_maintenance *m)
 {
     FPD_DISPOSE(fpd_text) cursor = FPD_TEXT_INIT(2048);
+    int64_t began = fpd_monotonic_ns();
     bool more = m->o.storage != NULL;
     fp_error err = { 0 };
     fp_status rc = FILEPROC_OK;
@@ -173,6 +217,8 @@ static void reap_objects(fpd_maintenance *m)
         rc = fp_storage_reap(m->o.storage, m->o.reap_grace_ms, NULL, &err);
     if (rc < 0)
         note_failure(m, "removing unfinished objects", &err);
+    if (m->o.storage)
+        note_pass(m, began, rc == FILEPROC_OK);
 }
 
 /* False when it is time to end. */

@@ -669,17 +669,18 @@ typedef struct fp_reaped {
     uint64_t discarded; /**< Staged objects removed: expired, cancelled, finished or without a session. */
     uint64_t forgotten; /**< Tombstones removed. */
     uint64_t open;      /**< Unfinished sessions that are left. */
+    uint64_t bytes;     /**< Of the staged objects removed, as far as the store tells. */
 } fp_reaped;
 /** An empty fp_reaped. */
 #define FILEPROC_REAPED_INIT \
-    { sizeof(fp_reaped), 0, 0, 0, 0 }
+    { sizeof(fp_reaped), 0, 0, 0, 0, 0 }
 
 /**
  * Remove what expired, was cancelled, or has no session, and forget old tombstones. To be called now and then.
  *
  * @param ups       Borrowed.
  * @param grace_ms  Staged objects without a session are left alone until they are this old; 3600000 is a good value.
- * @param[in,out] did  Borrowed; filled on success. May be NULL.
+ * @param[in,out] did  Borrowed; filled with what was done, also when something else failed. May be NULL.
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK      Done.
  * @retval FILEPROC_ERR_IO  The database or the storage failed; call it again later.
@@ -689,6 +690,46 @@ typedef struct fp_reaped {
  */
 FILEPROC_API fp_status fp_uploads_reap(fp_uploads *ups, int64_t grace_ms, fp_reaped *did,
                                        fp_error *err) FILEPROC_NODISCARD;
+
+/** fp_reap_item.kind: an unfinished upload whose time is over; bytes are those that are not staged any more. */
+#define FILEPROC_REAP_EXPIRED 1
+/** fp_reap_item.kind: what is stored under this id for an upload that expires or has ended, or for none. */
+#define FILEPROC_REAP_STAGED 2
+
+/** Something that the reaper would remove. Made by the library, valid during the call; later releases may add members at the end. */
+typedef struct fp_reap_item {
+    size_t struct_size; /**< The library's size of this record. */
+    int32_t kind;       /**< FILEPROC_REAP_*. */
+    uint32_t reserved;  /**< 0. */
+    const char *id;     /**< Of the upload, or whatever else it is staged under. */
+    uint64_t bytes;     /**< That would be free. */
+    int64_t time_ms;    /**< When it expired, or was changed last. */
+} fp_reap_item;
+
+/** Called for each item, on the thread that asked. */
+typedef void (*fp_reap_fn)(void *user_data, const fp_reap_item *item);
+
+/**
+ * Tell what fp_uploads_reap() would remove now, and change nothing. It may be asked of an engine beside the one that works, also in
+ * another process. What a crash left at an S3 server where no list shows it is not looked for.
+ *
+ * @param ups        Borrowed.
+ * @param grace_ms   As for fp_uploads_reap().
+ * @param fn         Called for each upload and each staged object, on this thread; tombstones are only counted. NULL = not wanted.
+ * @param user_data  For fn.
+ * @param[in,out] would  Borrowed; filled with what fp_uploads_reap() would say, as far as it could be found out. May be NULL.
+ * @param[out] err   Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           All was told.
+ * @retval FILEPROC_ERR_INVALID  Bad argument.
+ * @retval FILEPROC_ERR_IO       The database or the storage failed.
+ * @retval FILEPROC_ERR_NOMEM    An allocation failed.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_uploads_reap_dry_run(fp_uploads *ups, int64_t grace_ms, fp_reap_fn fn,
+                                               void *user_data, fp_reaped *would, fp_error *err)
+    FILEPROC_NODISCARD;
 
 /**
  * Write an upload as the JSON object that the REST API's status shows: the starter kit's members (id, filename, size,

@@ -154,6 +154,8 @@ static const fpi_setting rows[] = {
       "Show the version and end." },
     { "FILEPROC_PRINT_CONFIG", FPI_SETTING_SWITCH, FPI_GROUP_COMMANDS, "false", 0, 1, NULL,
       "Show the settings in force, secrets masked, and end." },
+    { "FILEPROC_REAP_DRY_RUN", FPI_SETTING_SWITCH, FPI_GROUP_COMMANDS, "false", 0, 1, NULL,
+      "Show which uploads and bytes would be removed now as expired or left over, remove nothing, and end. The daemon may run meanwhile." },
 };
 
 const fpi_setting_table fpi_settings = { rows, sizeof(rows) / sizeof(*rows) };

@@ -157,6 +157,7 @@ static void *resize(const void *good, size_t size, size_t struct_size)
 #define GOOD_fp_written_fn nothing_written
 #define GOOD_fp_direct_part_fn no_direct_part
 #define GOOD_fp_direct_part (&(fp_direct_part){ .number = 1, .etag = "x" })
+#define GOOD_fp_reap_fn nothing_reaped
 #define GOOD_fp_part_info (&(fp_part_info)FILEPROC_PART_INFO_INIT)
 #define GOOD_fp_uploads w->ups
 #define GOOD_fp_uploads_out OUT(fp_uploads)
@@ -259,6 +260,12 @@ static fp_status nothing_written(void *user_data, uint64_t offset, uint64_t size
     (void)etag;
     (void)err;
     return FILEPROC_OK;
+}
+
+static void nothing_reaped(void *user_data, const fp_reap_item *item)
+{
+    (void)user_data;
+    (void)item;
 }
 
 static fp_status nothing_body(fp_tx *tx, void *user_data, fp_error *err)

@@ -23,7 +23,7 @@ class Parameter:
         self.name = re.search(r"(\w+)$", text).group(1)
         self.type = text[: -len(self.name)].strip()
         self.base = re.sub(r"\bconst\b|\bstruct\b|\*", " ", self.type).strip()
-        self.pointer = self.type.endswith("*") or self.base in ("fp_tx_fn", "fp_written_fn", "fp_direct_part_fn")
+        self.pointer = self.type.endswith("*") or self.base in ("fp_tx_fn", "fp_written_fn", "fp_direct_part_fn", "fp_reap_fn")
         match = re.search(r"@param(?:\[[\w,]+\])?\s+" + self.name + r"\b(.*?)(?=@param|@ret|@par\b)", documentation, re.S)
         words = match.group(1) if match else ""
         # "an empty buffer" and "size is 0" are other calls than these.

@@ -1,4 +1,4 @@
-"""Owns: the limits of uploads over HTTP: of an owner, of the disk.
+"""Owns: the limits of uploads over HTTP: of an owner, of the disk, of time; what the reaper says of itself.
 Must not know: how uploads work otherwise."""
 
 import email.utils
@@ -11,7 +11,8 @@ import time
 import pytest
 
 import tus
-from api import ask, check_problem, initiate, try_initiate
+from api import ask, check_problem, initiate, send_chunk, try_initiate, wait_until
+from daemon_process import PROGRAM, environment
 
 TOP = pathlib.Path(__file__).parents[2]
 
@@ -102,3 +103,56 @@ def test_an_upload_at_work_lives_on_and_an_idle_one_is_gone_at_every_door(daemon
     assert tus.call(daemon, "HEAD", idle).status_code == 410
     at = tus.offset(daemon, busy)
     assert tus.append(daemon, busy, at, b"x" * (1000 - at)) == 1000
+
+
+# ---- the reaper
+
+
+def run_dry(folder, *options):
+    return subprocess.run([PROGRAM, "--data", folder, "--reap-dry-run", *options], capture_output=True, text=True, timeout=60,
+                          check=False, env=environment())
+
+
+def metrics(daemon):
+    lines = ask(daemon, "GET", "/metrics").text.splitlines()
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))}
+
+
+def dry_run(daemon, *options):
+    """What `fileprocd --reap-dry-run` says beside the daemon: the items, and its last line."""
+    done = run_dry(daemon.data, *options)
+    assert done.returncode == 0, done.stderr
+    first, *items, last = done.stdout.splitlines()
+    assert first.startswith("# ")
+    return [item.split() for item in items], last
+
+
+@pytest.mark.daemon_options("--session-timeout", "2s", "--reap-interval", "5s", "--chunk-size", "64KiB")
+def test_the_dry_run_says_what_the_reaper_then_does(daemon):
+    upload_id = initiate(daemon, 200_000)["upload_id"]
+    send_chunk(daemon, upload_id, 1, b"x" * 65536)
+    initiate(daemon, 5)
+    counted = metrics(daemon)
+    assert dry_run(daemon)[1] == ("# 0 uploads would expire, 0 staged objects be removed (0 bytes), 0 tombstones be forgotten; "
+                                  "2 unfinished uploads stay")
+    time.sleep(2.1)
+    for _ in range(2):
+        items, last = dry_run(daemon)
+        assert [(kind, bytes_) for kind, id_, _, bytes_ in items if id_ == upload_id] == [("expired", "0"), ("staged", items[-1][3])]
+        assert len(items) == 3 and int(items[-1][3]) >= 65536
+        assert last.startswith("# 2 uploads would expire, 2 staged objects be removed") and "0 unfinished uploads stay" in last
+    wait_until(lambda: metrics(daemon)['fileproc_reaped_total{kind="expired"}'] == 2)
+    wait_until(lambda: metrics(daemon)["fileproc_reaped_bytes_total"] > 0)
+    now = metrics(daemon)
+    assert now["fileproc_reaped_bytes_total"] == int(items[-1][3])
+    assert now["fileproc_reaper_runs_total"] > counted["fileproc_reaper_runs_total"]
+    assert now["fileproc_reaper_failures_total"] == 0
+    assert now["fileproc_reaper_duration_seconds_count"] == now["fileproc_reaper_runs_total"]
+    assert dry_run(daemon)[0] == []
+
+
+def test_the_dry_run_of_what_is_not_there_makes_nothing(tmp_path):
+    for folder in (tmp_path / "absent", tmp_path):
+        done = run_dry(folder)
+        assert done.returncode == 1 and "no data is there" in done.stderr
+    assert list(tmp_path.iterdir()) == []

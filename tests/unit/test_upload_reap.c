@@ -345,7 +345,7 @@ START_TEST(reap_survives_every_allocation_failure)
         FAULT_LOOP(&f)
         {
             char id[FPI_UUID_SIZE], gone[FPI_UUID_SIZE];
-            fp_reaped did = FILEPROC_REAPED_INIT;
+            fp_reaped did = FILEPROC_REAPED_INIT, again;
             fp_error err = { 0 };
             fp_assembly *a;
             fp_status rc;
@@ -367,8 +367,11 @@ START_TEST(reap_survives_every_allocation_failure)
             fault_arm(&f);
             rc = fp_uploads_reap(w.ups, 0, &did, &err);
             fault_judge(&f, rc, &err);
-            ck_assert_int_eq(did.discarded == 3, rc == FILEPROC_OK);
-            must_reap(0);
+            if (rc == FILEPROC_OK)
+                ck_assert_uint_eq(did.discarded, 3);
+            again = must_reap(0);
+            ck_assert_uint_eq(did.discarded + again.discarded, 3); /* each is told of once */
+            ck_assert_uint_eq(did.expired + again.expired, 1);
             ck_assert_uint_eq(staged_count(w.st), 0);
             upload_world_close(&w);
         }
@@ -385,9 +388,174 @@ START_TEST(wrong_arguments_are_refused)
         ck_assert_int_eq(fp_uploads_reap(NULL, 0, &did, NULL), FILEPROC_ERR_INVALID);
         ck_assert_int_eq(fp_uploads_reap(w.ups, -1, &did, NULL), FILEPROC_ERR_INVALID);
         ck_assert_int_eq(fp_uploads_reap(w.ups, 0, NULL, NULL), FILEPROC_OK);
+        ck_assert_int_eq(fp_uploads_reap_dry_run(w.ups, -1, NULL, NULL, &did, NULL),
+                         FILEPROC_ERR_INVALID);
+        ck_assert_int_eq(fp_uploads_reap_dry_run(w.ups, 0, NULL, NULL, NULL, NULL), FILEPROC_OK);
         did.struct_size = 1;
         ck_assert_int_eq(fp_uploads_reap(w.ups, 0, &did, NULL), FILEPROC_ERR_INVALID);
         did = (fp_reaped)FILEPROC_REAPED_INIT;
+    }
+}
+END_TEST
+
+/* ---- what it says ---- */
+
+typedef struct told {
+    uint64_t expired, staged, bytes;
+} told;
+
+static void take_item(void *user_data, const fp_reap_item *item)
+{
+    told *t = user_data;
+
+    ck_assert_uint_eq(item->struct_size, sizeof(*item));
+    ck_assert_int_gt(item->time_ms, 0);
+    ck_assert_uint_gt(strlen(item->id), 0);
+    t->expired += item->kind == FILEPROC_REAP_EXPIRED;
+    t->staged += item->kind == FILEPROC_REAP_STAGED;
+    t->bytes += item->bytes;
+}
+
+static fp_reaped must_preview(int64_t grace_ms, told *t)
+{
+    fp_reaped would = FILEPROC_REAPED_INIT;
+    fp_error err = { 0 };
+
+    *t = (told){ 0, 0, 0 };
+    ck_status(fp_uploads_reap_dry_run(w.ups, grace_ms, take_item, t, &would, &err), FILEPROC_OK,
+              &err);
+    return would;
+}
+
+/* Sessions that expired (with parts, with all bytes in one part, and bare), one that is cancelled and could not be removed, one that was
+ * forgotten, something of nobody, and one that stays. */
+static void make_litter(char young[FPI_UUID_SIZE])
+{
+    char id[4][FPI_UUID_SIZE], old[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+    fp_assembly *a;
+
+    atomic_store(&w.now_ms, INT64_C(4000000000000)); /* the file driver's times are the kernel's */
+    must_create(&w, 0, old);
+    fp_upload_free(must_complete(&w, old));
+    atomic_fetch_add(&w.now_ms, 7 * DAY);
+    for (int i = 0; i < 4; i++)
+        must_create(&w, i == 1 ? 1000 : 3000, id[i]);
+    must_chunk(&w, id[0], 0, 1);
+    must_chunk(&w, id[0], 2, 1);
+    must_chunk(&w, id[1], 0, 1);
+    must_chunk(&w, id[2], 0, 1);
+    atomic_store(&w.fail[SLOT_DISCARD], FILEPROC_ERR_IO);
+    ck_status(fp_upload_cancel(w.ups, id[2], &err), FILEPROC_OK, &err);
+    atomic_store(&w.fail[SLOT_DISCARD], 0);
+    a = must_open(w.st, "stray", FILEPROC_ASSEMBLY_CREATE);
+    must_part(a, 1, 0, 500);
+    fp_assembly_close(a);
+    atomic_fetch_add(&w.now_ms, HOUR);
+    must_create(&w, 2000, young);
+    must_chunk(&w, young, 0, 1);
+}
+
+START_TEST(dry_run_says_what_would_be_done_and_does_nothing)
+{
+    EACH_STORE(&w)
+    {
+        char young[FPI_UUID_SIZE];
+        fp_reaped would, did;
+        uint64_t staged, objects;
+        told t;
+
+        make_litter(young);
+        staged = staged_count(w.st);
+        objects = object_count(w.st);
+        for (int i = 0; i < 2; i++) { /* also of who has nothing in memory */
+            would = must_preview(0, &t);
+            upload_world_reopen(&w);
+        }
+        ck_assert_uint_eq(staged_count(w.st), staged);
+        ck_assert_uint_eq(object_count(w.st), objects);
+        ck_assert_int_eq(sql_number(w.db, "SELECT COUNT(*) FROM uploads WHERE status = 'open'"), 4);
+        ck_assert_uint_eq(t.expired, 3);
+        ck_assert_uint_eq(t.bytes, would.bytes);
+        did = must_reap(0);
+        ck_reaped(did, would.expired, would.discarded, would.forgotten, would.open);
+        ck_reaped(did, 3, 5, 1, 1);
+        ck_assert_uint_eq(did.bytes, would.bytes);
+        ck_assert_uint_ge(did.bytes, 2000 + 1000 + 1000 + 500);
+        ck_upload(&w, young, "uploading", 1);
+        would = must_preview(0, &t);
+        ck_reaped(would, 0, 0, 0, 1);
+        ck_assert_uint_eq(t.expired + t.staged + t.bytes + would.bytes, 0);
+    }
+}
+END_TEST
+
+START_TEST(dry_run_leaves_alone_what_is_young_and_of_nobody)
+{
+    EACH_STORE(&w)
+    {
+        fp_storage_list_page *page = NULL;
+        fp_error err = { 0 };
+        fp_assembly *a = must_open(w.st, "stray", FILEPROC_ASSEMBLY_CREATE);
+        told t;
+
+        must_part(a, 1, 0, 100);
+        fp_assembly_close(a);
+        ck_status(fp_storage_list_staged(w.st, NULL, 10, &page, &err), FILEPROC_OK, &err);
+        atomic_store(&w.now_ms, page->modified_ms[0] + HOUR - 1000);
+        fp_storage_list_free(page);
+        ck_reaped(must_preview(HOUR, &t), 0, 0, 0, 0);
+        atomic_fetch_add(&w.now_ms, 2000);
+        ck_reaped(must_preview(HOUR, &t), 0, 1, 0, 0);
+        ck_assert_uint_eq(t.staged, 1);
+    }
+}
+END_TEST
+
+/* One that can't be removed, again and again, does not hide what else was done. */
+START_TEST(what_was_done_is_told_when_something_failed)
+{
+    EACH_STORE(&w)
+    {
+        char id[FPI_UUID_SIZE];
+        fp_reaped did = FILEPROC_REAPED_INIT;
+        fp_error err = { 0 };
+
+        must_create(&w, 2000, id);
+        must_chunk(&w, id, 0, 1);
+        atomic_fetch_add(&w.now_ms, HOUR);
+        atomic_store(&w.fail[SLOT_DISCARD], FILEPROC_ERR_IO);
+        ck_status(fp_uploads_reap(w.ups, 0, &did, &err), FILEPROC_ERR_IO, &err);
+        ck_reaped(did, 1, 0, 0, 0);
+        ck_assert_uint_eq(did.bytes, 0);
+        atomic_store(&w.fail[SLOT_DISCARD], 0);
+        did = must_reap(0);
+        ck_reaped(did, 0, 1, 0, 0);
+        ck_assert_uint_ge(did.bytes, 1000);
+    }
+}
+END_TEST
+
+START_TEST(dry_run_survives_every_allocation_failure)
+{
+    fault f;
+
+    FAULT_LOOP(&f)
+    {
+        char young[FPI_UUID_SIZE];
+        fp_reaped would = FILEPROC_REAPED_INIT;
+        fp_error err = { 0 };
+        told t = { 0, 0, 0 };
+        fp_status rc;
+
+        fault_disarm(&f);
+        upload_world_open_with(&w, false, NULL, &f.allocator);
+        make_litter(young);
+        fault_arm(&f);
+        rc = fp_uploads_reap_dry_run(w.ups, 0, take_item, &t, &would, &err);
+        fault_judge(&f, rc, &err);
+        ck_reaped(must_reap(0), 3, 5, 1, 1);
+        upload_world_close(&w);
     }
 }
 END_TEST
@@ -399,4 +567,7 @@ RUN_TESTS("upload_reap", nothing_to_do_is_nothing_done, expired_sessions_go_with
           what_is_staged_without_a_session_goes_when_it_is_old, session_in_use_is_left_alone,
           completion_under_way_is_not_reaped, reaper_runs_beside_uploads,
           ten_thousand_sessions_expire_in_small_steps, reap_survives_every_allocation_failure,
+          dry_run_says_what_would_be_done_and_does_nothing,
+          dry_run_leaves_alone_what_is_young_and_of_nobody,
+          what_was_done_is_told_when_something_failed, dry_run_survives_every_allocation_failure,
           wrong_arguments_are_refused)
