@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,6 +103,17 @@ static fp_status out_of_memory(fp_error *err)
     return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
 }
 
+/* Each is an open file; whatever comes, there is one for the next request. */
+static size_t max_watchers(const fpd_app *app)
+{
+    size_t wanted = (size_t)fp_config_int(app->config, "FILEPROC_MAX_WATCHERS");
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 2 < wanted)
+        wanted = (size_t)(files.rlim_cur / 2);
+    return wanted;
+}
+
 static bool add_upload_metrics(fpd_app *app)
 {
     const fpd_metric_spec uploads = { .name = "uploads_total",
@@ -125,7 +137,8 @@ static bool add_upload_metrics(fpd_app *app)
     app->upload_duration = fpd_metrics_add(app->metrics, &duration);
     app->chunks_uploaded = fpd_metrics_add(app->metrics, &chunks);
     app->hub =
-        fpd_hub_new((size_t)fp_config_int(app->config, "FILEPROC_MAX_WATCHERS"), app->metrics);
+        fpd_hub_new(max_watchers(app), (size_t)fp_config_int(app->config, "FILEPROC_MAX_STREAMS"),
+                    app->metrics);
     app->feed = fpd_feed_new();
     app->writers = fpd_writers_new();
     return app->uploads_total && app->upload_duration && app->chunks_uploaded &&
@@ -468,7 +481,7 @@ static fp_status open_bridge(fpd_app *app, fp_error *err)
         .hub = app->hub,
         .feed = app->feed,
         .metrics = app->metrics,
-        .max_watchers = (size_t)number(app, "FILEPROC_MAX_WATCHERS"),
+        .max_watchers = max_watchers(app),
     };
 
     if (!app->has_redis)

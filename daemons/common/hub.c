@@ -9,24 +9,18 @@
 #include <string.h>
 
 #define ID_SIZE FPD_HUB_ID_SIZE
-#define MESSAGE_SIZE 512u
 #define BUCKETS 256u
-#define SENDER_STACK (128u * 1024u)
 
 struct fpd_watcher {
     fpd_hub *hub;
     fpd_watcher *next; /* in its bucket; guarded by the hub's lock */
     char upload_id[ID_SIZE];
-    fpd_socket_link link;
-    pthread_t sender;
-    bool started;
     pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t news;
-    char message[MESSAGE_SIZE];
+    fpd_socket_link link; /* wake is NULL before the start */
+    char message[FPD_SOCKET_TEXT_MAX];
     size_t message_size; /* 0 = nothing to send */
     uint64_t chunks;     /* of the latest state */
     bool seen, ended;    /* a state was published; a final one was */
-    bool closing;        /* the connection ended */
     bool dropped;        /* the server wants it to end */
 };
 
@@ -34,14 +28,15 @@ struct fpd_hub {
     pthread_mutex_t lock;
     fpd_watcher *buckets[BUCKETS];
     size_t count, limit;
-    atomic_size_t active; /* the same as count, for a look without the lock */
+    size_t streams, stream_limit; /* who watches otherwise */
+    atomic_size_t active;         /* the same as count, for a look without the lock */
     bool closed;
     fpd_metric *watchers;
     void (*changed)(void *self, const char *upload_id, bool watched); /* NULL = nobody asks */
     void *changed_self;
 };
 
-fpd_hub *fpd_hub_new(size_t max_watchers, fpd_metrics *metrics)
+fpd_hub *fpd_hub_new(size_t max_watchers, size_t max_streams, fpd_metrics *metrics)
 {
     const fpd_metric_spec spec = { .name = "fileproc_progress_watchers",
                                    .help = "WebSockets and event streams that are open.",
@@ -51,6 +46,7 @@ fpd_hub *fpd_hub_new(size_t max_watchers, fpd_metrics *metrics)
     if (!hub)
         return NULL;
     hub->limit = max_watchers;
+    hub->stream_limit = max_streams;
     hub->watchers = fpd_metrics_add(metrics, &spec);
     pthread_mutex_init(&hub->lock, NULL);
     if (!hub->watchers) {
@@ -81,7 +77,7 @@ static fpd_watcher **bucket_of(fpd_hub *hub, const char *id)
 static void count_watchers(fpd_hub *hub)
 {
     atomic_store(&hub->active, hub->count);
-    fpd_metric_set(hub->watchers, NULL, (int64_t)hub->count);
+    fpd_metric_set(hub->watchers, NULL, (int64_t)(hub->count + hub->streams));
 }
 
 /* With the lock. */
@@ -101,19 +97,19 @@ static void tell_interest(const fpd_hub *hub, const char *id, bool watched)
 }
 
 /* With the lock. */
-static bool count_in(fpd_hub *hub)
+static bool count_in(fpd_hub *hub, size_t *count, size_t limit)
 {
-    if (hub->closed || hub->count >= hub->limit)
+    if (hub->closed || *count >= limit)
         return false;
-    hub->count++;
+    ++*count;
     count_watchers(hub);
     return true;
 }
 
 /* With the lock. */
-static void count_out(fpd_hub *hub)
+static void count_out(fpd_hub *hub, size_t *count)
 {
-    hub->count--;
+    --*count;
     count_watchers(hub);
 }
 
@@ -122,7 +118,7 @@ bool fpd_hub_take_place(fpd_hub *hub)
     bool taken;
 
     pthread_mutex_lock(&hub->lock);
-    taken = count_in(hub);
+    taken = count_in(hub, &hub->streams, hub->stream_limit);
     pthread_mutex_unlock(&hub->lock);
     return taken;
 }
@@ -130,7 +126,7 @@ bool fpd_hub_take_place(fpd_hub *hub)
 void fpd_hub_give_place(fpd_hub *hub)
 {
     pthread_mutex_lock(&hub->lock);
-    count_out(hub);
+    count_out(hub, &hub->streams);
     pthread_mutex_unlock(&hub->lock);
 }
 
@@ -140,7 +136,7 @@ static bool take_place(fpd_hub *hub, fpd_watcher *w)
     bool free_place;
 
     pthread_mutex_lock(&hub->lock);
-    free_place = count_in(hub);
+    free_place = count_in(hub, &hub->count, hub->limit);
     if (free_place) {
         bool first = !is_watched(hub, w->upload_id);
 
@@ -162,7 +158,7 @@ static void leave_place(fpd_watcher *w)
         p = &(*p)->next;
     if (*p) {
         *p = w->next;
-        count_out(w->hub);
+        count_out(w->hub, &w->hub->count);
         if (!is_watched(w->hub, w->upload_id))
             tell_interest(w->hub, w->upload_id, false);
     }
@@ -171,7 +167,6 @@ static void leave_place(fpd_watcher *w)
 
 static void release(fpd_watcher *w)
 {
-    pthread_cond_destroy(&w->news);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }
@@ -188,7 +183,6 @@ fpd_watcher *fpd_watcher_new(fpd_hub *hub, const char *upload_id)
     w->hub = hub;
     memcpy(w->upload_id, upload_id, strlen(upload_id) + 1);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->news, NULL);
     if (!take_place(hub, w)) {
         release(w);
         return NULL;
@@ -224,56 +218,43 @@ static void hand_over(fpd_watcher *w, const fp_upload *upload, bool only_first)
         w->ended = is_final(upload->status);
         w->chunks = upload->chunks_uploaded;
         write_message(w, upload);
-        pthread_cond_signal(&w->news);
+        if (w->link.wake)
+            w->link.wake(w->link.self);
     }
     pthread_mutex_unlock(&w->lock);
 }
 
-static void *send_loop(void *arg)
+void fpd_watcher_start(fpd_watcher *w, const fpd_socket_link *link, const fp_upload *first)
 {
-    fpd_watcher *w = arg;
-    char message[MESSAGE_SIZE];
-
-    for (;;) {
-        bool closing;
-        size_t size;
-
-        pthread_mutex_lock(&w->lock);
-        while (!w->closing && !w->dropped && w->message_size == 0)
-            pthread_cond_wait(&w->news, &w->lock);
-        closing = w->closing;
-        size = w->message_size;
-        memcpy(message, w->message, size);
-        w->message_size = 0;
-        pthread_mutex_unlock(&w->lock);
-        if (closing)
-            return NULL;
-        if (size == 0 || !w->link.send(w->link.self, message, size)) {
-            w->link.drop(w->link.self);
-            return NULL;
-        }
-    }
-}
-
-bool fpd_watcher_start(fpd_watcher *w, const fpd_socket_link *link, const fp_upload *first)
-{
-    pthread_attr_t attr;
-
-    w->link = *link;
     if (first)
         hand_over(w, first, true);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, SENDER_STACK);
-    w->started = pthread_create(&w->sender, &attr, send_loop, w) == 0;
-    pthread_attr_destroy(&attr);
-    return w->started;
+    pthread_mutex_lock(&w->lock);
+    w->link = *link;
+    if (w->dropped)
+        link->drop(link->self);
+    else if (w->message_size > 0)
+        link->wake(link->self);
+    pthread_mutex_unlock(&w->lock);
 }
 
-static void wake(fpd_watcher *w, bool *why)
+size_t fpd_watcher_take(fpd_watcher *w, char text[FPD_SOCKET_TEXT_MAX])
+{
+    size_t size;
+
+    pthread_mutex_lock(&w->lock);
+    size = w->message_size;
+    memcpy(text, w->message, size);
+    w->message_size = 0;
+    pthread_mutex_unlock(&w->lock);
+    return size;
+}
+
+static void drop(fpd_watcher *w)
 {
     pthread_mutex_lock(&w->lock);
-    *why = true;
-    pthread_cond_signal(&w->news);
+    w->dropped = true;
+    if (w->link.drop)
+        w->link.drop(w->link.self);
     pthread_mutex_unlock(&w->lock);
 }
 
@@ -282,9 +263,6 @@ void fpd_watcher_free(fpd_watcher *w)
     if (!w)
         return;
     leave_place(w);
-    wake(w, &w->closing);
-    if (w->started)
-        pthread_join(w->sender, NULL);
     release(w);
 }
 
@@ -327,6 +305,6 @@ void fpd_hub_close(fpd_hub *hub)
     hub->closed = true;
     for (size_t i = 0; i < BUCKETS; i++)
         for (fpd_watcher *w = hub->buckets[i]; w; w = w->next)
-            wake(w, &w->dropped);
+            drop(w);
     pthread_mutex_unlock(&hub->lock);
 }

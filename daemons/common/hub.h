@@ -12,15 +12,16 @@
 
 /** All watchers of a server. Any thread. */
 typedef struct fpd_hub fpd_hub;
-/** One watcher. Its messages are sent by a thread of its own, so a slow one holds up nobody but itself, and sees the latest
- *  state instead of every state. */
+/** One watcher. It fetches its messages when it has room for them, so a slow one holds up nobody, and sees the latest state instead
+ *  of every state. */
 typedef struct fpd_watcher fpd_watcher;
 
 /** The longest id of an upload, with the NUL. */
 #define FPD_HUB_ID_SIZE 64u
 
-/** NULL when out of memory. metrics is borrowed. */
-fpd_hub *fpd_hub_new(size_t max_watchers, fpd_metrics *metrics);
+/** NULL when out of memory. metrics is borrowed. Who watches in another way than through the hub holds a thread, so there are other
+ *  limits for them. */
+fpd_hub *fpd_hub_new(size_t max_watchers, size_t max_streams, fpd_metrics *metrics);
 /** No watcher may be left. */
 void fpd_hub_free(fpd_hub *hub);
 FPD_DEFINE_CLEANUP(fpd_hub, fpd_hub_free)
@@ -29,10 +30,14 @@ FPD_DEFINE_CLEANUP(fpd_hub, fpd_hub_free)
  *  memory. */
 fpd_watcher *fpd_watcher_new(fpd_hub *hub, const char *upload_id);
 
-/** Begins to send: `first` unless something newer was published since fpd_watcher_new(). False: no thread could be started. */
-bool fpd_watcher_start(fpd_watcher *w, const fpd_socket_link *link, const fp_upload *first);
+/** Has something to say from now on, of which link->wake tells: `first` unless something newer was published since
+ *  fpd_watcher_new(). */
+void fpd_watcher_start(fpd_watcher *w, const fpd_socket_link *link, const fp_upload *first);
 
-/** Ends the sending, waits for its thread, and gives the place back. NULL is allowed. */
+/** Fetches the latest message into text, and answers its size; 0 = there is none that was not fetched. */
+size_t fpd_watcher_take(fpd_watcher *w, char text[FPD_SOCKET_TEXT_MAX]);
+
+/** Gives the place back; the link is not used any more. NULL is allowed. */
 void fpd_watcher_free(fpd_watcher *w);
 
 /** Takes a place for somebody who watches in another way than through the hub; false when all are taken. */

@@ -25,14 +25,15 @@
 #define TEXT(macro) TEXT_OF(macro)
 /* Replies are put together in a buffer of this size at the most; larger bodies are sent from where they are. */
 #define SCRATCH_MAX (256u * 1024u)
-/* How long a silent WebSocket is left alone before it is asked for a sign of life; after six without an answer it ends. */
-#define WEBSOCKET_PING_TEXT "15000"
+/* For a WebSocket that could not be handed over. */
+#define WEBSOCKET_TIMEOUT_TEXT "2000"
 
 /* Between two knocks at our own door while it is closed; see knock(). */
 #define KNOCK_NS INT64_C(5000000)
 
 struct fpd_server {
     struct mg_context *mg;
+    fpd_socket_loop *loop;
     fpd_dispatcher *dispatcher;
     struct in_addr address;
     atomic_bool stopped;
@@ -166,10 +167,8 @@ static int on_request(struct mg_connection *conn)
     status = fpd_dispatch(server_of(conn)->dispatcher, &head, &wire, scratch, &upgrade);
     if (!upgrade)
         return status;
-    if (fpd_websocket_accept(conn, upgrade))
-        return 0;
-    mg_disable_connection_keep_alive(conn);
-    return 503;
+    fpd_websocket_accept(conn, upgrade);
+    return 0;
 }
 
 /* What CivetWeb refuses before a request exists. */
@@ -325,9 +324,7 @@ static struct mg_context *start_civetweb(fpd_server *server, const fpd_server_op
         "connection_queue",
         TEXT(FPD_CONNECTIONS_QUEUED),
         "websocket_timeout_ms",
-        WEBSOCKET_PING_TEXT,
-        "enable_websocket_ping_pong",
-        "yes",
+        WEBSOCKET_TIMEOUT_TEXT,
         "decode_url",
         "no",
         "enable_auth_domain_check",
@@ -361,14 +358,16 @@ fpd_server *fpd_server_start(const fpd_server_options *options, fpd_dispatcher *
     server->dispatcher = dispatcher;
     server->address = address;
     pthread_mutex_init(&server->lock, NULL);
-    server->mg = start_civetweb(server, options, address);
+    server->loop = fpd_socket_loop_start(NULL);
+    if (server->loop)
+        server->mg = start_civetweb(server, options, address);
     if (!server->mg) {
         (void)fp_error_setf(why, FILEPROC_ERR_IO, "the HTTP server did not start: %s",
-                            server->said);
+                            server->loop ? server->said : "no thread or descriptor is left");
         fpd_server_stop(server);
         return NULL;
     }
-    fpd_websocket_install(server->mg);
+    fpd_websocket_install(server->mg, server->loop);
     return server;
 }
 
@@ -417,6 +416,7 @@ void fpd_server_stop(fpd_server *server)
         return;
     if (server->mg)
         stop_civetweb(server);
+    fpd_socket_loop_stop(server->loop);
     mg_exit_library();
     pthread_mutex_destroy(&server->lock);
     free(server);

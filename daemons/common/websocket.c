@@ -1,32 +1,19 @@
-/* Owns: WebSockets on CivetWeb: frames, fragments, closing.
- * Must not know: any service. */
+/* Owns: opening WebSockets on CivetWeb, and handing them over.
+ * Must not know: any service, and what frames are. */
 #include "websocket.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "connection.h"
 #include "content_digest.h"
 #include "cors.h"
+#include "frames.h"
 #include "header_value.h"
 #include "problem.h"
 #include "reply.h"
-
-/* Longest text message that is passed on. */
-#define MESSAGE_MAX (64u * 1024u)
-
-enum { OPCODE_MASK = 0x0F, RESERVED_MASK = 0x70, FINAL = 0x80 };
-enum {
-    CLOSE_GOING_AWAY = 1001,
-    CLOSE_PROTOCOL = 1002,
-    CLOSE_UNSUPPORTED = 1003,
-    CLOSE_NOT_TEXT = 1007,
-    CLOSE_TOO_BIG = 1009
-};
-
-typedef struct connection {
-    fpd_socket *socket;
-    fpd_text fragments;
-    bool in_message; /* a fragmented text message has begun */
-} connection;
 
 /* Sec-WebSocket-Key is 16 bytes in base64. */
 static bool is_key(const char *key)
@@ -65,54 +52,25 @@ bool fpd_websocket_check(fpd_request *rq)
     return true;
 }
 
-static bool send_text(void *self, const char *text, size_t size)
+void fpd_websocket_accept(struct mg_connection *conn, fpd_socket *socket)
 {
-    return mg_websocket_write(self, MG_WEBSOCKET_OPCODE_TEXT, text, size) > 0;
+    mg_set_user_connection_data(conn, socket);
 }
 
-static void send_close(struct mg_connection *conn, unsigned code)
+static fpd_socket *take_socket(const struct mg_connection *conn)
 {
-    char body[2] = { (char)(code >> 8), (char)code };
+    fpd_socket *socket = mg_get_user_connection_data(conn);
 
-    mg_websocket_write(conn, MG_WEBSOCKET_OPCODE_CONNECTION_CLOSE, body, sizeof(body));
-}
-
-/* The connection's own thread notices within websocket_timeout_ms, or at once when the peer answers. */
-static void drop(void *self)
-{
-    send_close(self, CLOSE_GOING_AWAY);
-    mg_disable_connection_keep_alive(self);
-}
-
-bool fpd_websocket_accept(struct mg_connection *conn, fpd_socket *socket)
-{
-    connection *c = calloc(1, sizeof(*c));
-
-    if (!c) {
-        socket->closed(socket);
-        return false;
-    }
-    c->socket = socket;
-    c->fragments = (fpd_text)FPD_TEXT_INIT(MESSAGE_MAX);
-    mg_set_user_connection_data(conn, c);
-    return true;
-}
-
-static void end(const struct mg_connection *conn)
-{
-    connection *c = mg_get_user_connection_data(conn);
-
-    if (!c)
-        return;
     mg_set_user_connection_data(conn, NULL);
-    c->socket->closed(c->socket);
-    fpd_text_dispose(&c->fragments);
-    free(c);
+    return socket;
 }
 
 void fpd_websocket_abandon(const struct mg_connection *conn)
 {
-    end(conn);
+    fpd_socket *socket = take_socket(conn);
+
+    if (socket)
+        socket->closed(socket);
 }
 
 static int on_connect(const struct mg_connection *conn, void *user_data)
@@ -121,83 +79,84 @@ static int on_connect(const struct mg_connection *conn, void *user_data)
     return mg_get_user_connection_data(conn) ? 0 : 1;
 }
 
-static void on_ready(struct mg_connection *conn, void *user_data)
-{
-    connection *c = mg_get_user_connection_data(conn);
-    fpd_socket_link link = { send_text, drop, conn };
+/* ---- handing over ---- */
 
-    (void)user_data;
-    if (!c->socket->opened(c->socket, &link))
-        mg_disable_connection_keep_alive(conn);
+static int descriptor_of(const struct mg_connection *conn)
+{
+    const struct mg_request_info *info = mg_get_request_info(conn);
+
+    return fpd_connection_descriptor(info->remote_addr, info->remote_port, info->server_port);
 }
 
-static int refuse(struct mg_connection *conn, unsigned code)
+/* A connection for CivetWeb to close in the other one's place: one that has ended. */
+static bool put_an_ended_one(int fd)
 {
-    send_close(conn, code);
-    return 0;
-}
+    int ends[2];
+    bool ok;
 
-/* What was no text is not passed on: it would come back from us as one (RFC 6455 section 8.1). */
-static int pass_on(struct mg_connection *conn, const connection *c, const char *text, size_t size)
-{
-    for (size_t at = 0, n; at < size; at += n) {
-        n = fpd_utf8_length(text + at, size - at);
-        if (n == 0)
-            return refuse(conn, CLOSE_NOT_TEXT);
-    }
-    return c->socket->text(c->socket, text, size);
-}
-
-/* A fragment of a text message; the message goes on when it is whole. */
-static int add_fragment(struct mg_connection *conn, connection *c, bool final, const char *data,
-                        size_t size)
-{
-    int ok;
-
-    fpd_text_append(&c->fragments, data, size);
-    if (c->fragments.failed)
-        return refuse(conn, CLOSE_TOO_BIG);
-    if (!final)
-        return 1;
-    ok = pass_on(conn, c, c->fragments.data, c->fragments.size);
-    c->in_message = false;
-    fpd_text_clear(&c->fragments, 0);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return false;
+    ok = dup3(ends[0], fd, O_CLOEXEC) == fd;
+    close(ends[0]);
+    close(ends[1]);
     return ok;
 }
 
+/* The connection under another number, and CivetWeb without it; -1 when the process has too many. */
+static int take_descriptor(const struct mg_connection *conn)
+{
+    int fd = descriptor_of(conn);
+    int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FPD_SOCKET_LOOP_FD_MIN);
+
+    if (own < 0)
+        return -1;
+    if (put_an_ended_one(fd))
+        return own;
+    close(own);
+    return -1;
+}
+
+static void send_close(struct mg_connection *conn, unsigned code)
+{
+    const char body[2] = { (char)(code >> 8), (char)code };
+
+    mg_websocket_write(conn, MG_WEBSOCKET_OPCODE_CONNECTION_CLOSE, body, sizeof(body));
+}
+
+/* CivetWeb would keep a thread for as long as it is open. A client sends nothing before it has the answer (RFC 6455 section 4.1), which
+ * it has only now, so CivetWeb has read nothing of what comes. */
+static void on_ready(struct mg_connection *conn, void *loop)
+{
+    fpd_socket *socket = take_socket(conn);
+    int fd = take_descriptor(conn);
+
+    mg_disable_connection_keep_alive(conn);
+    if (fd >= 0) {
+        (void)!fpd_socket_loop_add(loop, fd, socket);
+        return;
+    }
+    socket->closed(socket);
+    send_close(conn, FPD_CLOSE_LATER);
+}
+
+/* Of one that could not be handed over, or of a client that did not wait for the answer. */
 static int on_data(struct mg_connection *conn, int bits, char *data, size_t size, void *user_data)
 {
-    connection *c = mg_get_user_connection_data(conn);
-    bool final = bits & FINAL;
-    int opcode = bits & OPCODE_MASK;
-
+    (void)conn;
+    (void)bits;
+    (void)data;
+    (void)size;
     (void)user_data;
-    if (opcode == MG_WEBSOCKET_OPCODE_CONNECTION_CLOSE) {
-        mg_websocket_write(conn, opcode, data, size < 125 ? size : 0);
-        return 0;
-    }
-    if (bits & RESERVED_MASK) /* no extension was agreed on */
-        return refuse(conn, CLOSE_PROTOCOL);
-    if (opcode == MG_WEBSOCKET_OPCODE_BINARY)
-        return refuse(conn, CLOSE_UNSUPPORTED);
-    if (size > MESSAGE_MAX)
-        return refuse(conn, CLOSE_TOO_BIG);
-    if (opcode == MG_WEBSOCKET_OPCODE_TEXT && final && !c->in_message)
-        return pass_on(conn, c, data, size);
-    if (opcode == MG_WEBSOCKET_OPCODE_TEXT)
-        c->in_message = true;
-    else if (opcode != MG_WEBSOCKET_OPCODE_CONTINUATION || !c->in_message)
-        return 1; /* ping and pong are answered by CivetWeb */
-    return add_fragment(conn, c, final, data, size);
+    return 0;
 }
 
 static void on_close(const struct mg_connection *conn, void *user_data)
 {
     (void)user_data;
-    end(conn);
+    fpd_websocket_abandon(conn);
 }
 
-void fpd_websocket_install(struct mg_context *server)
+void fpd_websocket_install(struct mg_context *server, fpd_socket_loop *loop)
 {
-    mg_set_websocket_handler(server, "**", on_connect, on_ready, on_data, on_close, NULL);
+    mg_set_websocket_handler(server, "**", on_connect, on_ready, on_data, on_close, loop);
 }

@@ -16,7 +16,15 @@ static bool opened(fpd_socket *socket, const fpd_socket_link *link)
     progress_socket *s = (progress_socket *)socket;
 
     s->link = *link;
-    return fpd_watcher_start(s->watcher, link, s->first);
+    fpd_watcher_start(s->watcher, link, s->first);
+    fp_upload_free(s->first);
+    s->first = NULL;
+    return true;
+}
+
+static size_t more(fpd_socket *socket, char *text)
+{
+    return fpd_watcher_take(((progress_socket *)socket)->watcher, text);
 }
 
 /* The starter kit's heartbeat: what comes goes back. */
@@ -60,7 +68,7 @@ void fpd_watch_upload(fpd_request *rq, void *user_data)
         fpd_problem(rq, 503, "busy", "The server is out of memory.");
         return;
     }
-    s->base = (fpd_socket){ opened, echo, closed };
+    s->base = (fpd_socket){ opened, echo, more, closed };
     /* The place first, then the state: what changes in between is published to the place. */
     s->watcher = fpd_watcher_new(app->hub, rq->parameters[0]);
     if (!s->watcher) {

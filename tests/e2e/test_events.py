@@ -240,7 +240,7 @@ def ask_stream(server, upload_id, origin):
     return ask(server, "GET", f"/v1/uploads/{upload_id}/events", headers={"Origin": origin}, stream=True)
 
 
-@pytest.mark.daemon_options("--max-watchers", "3")
+@pytest.mark.daemon_options("--max-streams", "3")
 def test_too_many_watchers_get_503_and_uploads_go_on(daemon):
     upload_id = initiate(daemon, CHUNK)["upload_id"]
     streams = [watch(daemon, upload_id), watch_all(daemon), watch(daemon, upload_id)]

@@ -1,6 +1,8 @@
 """Owns: watching an upload over a WebSocket: first state, echo, many watchers, slow ones, the limit, the end."""
 
 import json
+import os
+import resource
 import socket
 import time
 
@@ -12,6 +14,7 @@ from raw_http import Connection, exchange, request
 from watcher import Watcher
 
 CHUNK = 64 * 1024
+MANY = 5000
 HANDSHAKE = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
              "Sec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng=="]
 
@@ -213,3 +216,48 @@ def test_sigterm_ends_watchers(daemon):
             socket_.recv(timeout=10)
         assert closed.value.rcvd is None or closed.value.rcvd.code == 1001
         assert daemon.process.wait(20) == 0 and time.monotonic() - began < 8
+
+
+def thread_count(daemon):
+    return len(os.listdir(f"/proc/{daemon.process.pid}/task"))
+
+
+def open_many(daemon, upload_id, count):
+    """So many watchers, each with its first state read."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    head, sockets = request("GET", f"/v1/uploads/{upload_id}/progress", *HANDSHAKE), []
+    for _ in range(count):
+        sockets.append(socket.create_connection(("127.0.0.1", daemon.port), 20))
+        sockets[-1].sendall(head)
+    for one in sockets:
+        data = b""
+        while b'"status"' not in data:
+            data += one.recv(1024)
+        assert data.startswith(b"HTTP/1.1 101 "), data
+    return sockets
+
+
+@pytest.mark.daemon_options("--chunk-size", "1KiB", "--http-threads", "16")
+def test_thousands_watch_and_hold_no_threads(daemon):
+    """One thread serves them all; who connects next is served as if there were nobody, and all see what happens."""
+    idle, busy = initiate(daemon, 1024)["upload_id"], initiate(daemon, 2048)["upload_id"]
+    threads = thread_count(daemon)
+    before = daemon.memory_mib()
+    sockets = open_many(daemon, idle, MANY - 500) + open_many(daemon, busy, 500)
+    each = (daemon.memory_mib() - before) * 1024 / MANY
+    assert each < 50 or "ASAN_OPTIONS" in os.environ, f"{each} KiB for a watcher"
+    assert thread_count(daemon) <= threads
+    began = time.monotonic()
+    for index in range(2):
+        send_chunk(daemon, busy, index, b"x" * 1024)
+    assert time.monotonic() - began < 2
+    for one in sockets[-500:]:
+        data = b""
+        while b'"chunks_uploaded":2' not in data:
+            data += one.recv(1024)
+    for one in sockets:
+        one.close()
+    deadline = time.monotonic() + 20
+    while "fileproc_progress_watchers 0\n" not in ask(daemon, "GET", "/metrics").text:
+        assert time.monotonic() < deadline, "places do not come back"
+        time.sleep(0.1)

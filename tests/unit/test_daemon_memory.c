@@ -111,7 +111,7 @@ END_TEST
 START_TEST(a_hub_survives_every_allocation_failure)
 { EACH_ALLOCATION_FAILS({
     fpd_metrics *m = fpd_metrics_new();
-    fpd_hub *hub = m ? fpd_hub_new(4, m) : NULL;
+    fpd_hub *hub = m ? fpd_hub_new(4, 4, m) : NULL;
     fpd_watcher *w = hub ? fpd_watcher_new(hub, "u") : NULL;
 
     stop_failing();
