@@ -140,7 +140,8 @@ static int log_close(sqlite3_file *file)
 }
 
 static const sqlite3_io_methods log_methods = {
-    .iVersion = 1, /* shared memory and mapping belong to the database file, which SQLite's own VFS opens */
+    .iVersion =
+        1, /* shared memory and mapping belong to the database file, which SQLite's own VFS opens */
     .xClose = log_close,
     .xRead = log_read,
     .xWrite = log_write,
@@ -263,7 +264,8 @@ void fpi_sqlite_log_gather(sqlite3 *db, bool gathering)
 {
     sqlite3_file *file = NULL;
 
-    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&file) != SQLITE_OK ||
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, (void *)&file) !=
+            SQLITE_OK ||
         !file || file->pMethods != &log_methods)
         return;
     of(file)->gathering = gathering;

@@ -101,13 +101,7 @@ static int link_and_unlink(const publication *p)
 static int rename_once(const publication *p)
 {
     int staging = p->f->store->staging_fd;
-    char path[FPI_FD_PATH_SIZE];
 
-    if (p->f->unnamed)
-        return linkat(AT_FDCWD, fpi_fd_path(p->f->data_fd, path), p->folder->fd, p->leaf,
-                      AT_SYMLINK_FOLLOW) != 0
-                   ? errno
-                   : 0;
     if (!(p->flags & FILEPROC_STORAGE_EXCLUSIVE))
         return renameat(staging, p->f->data_name, p->folder->fd, p->leaf) != 0 ? errno : 0;
     if (renameat2(staging, p->f->data_name, p->folder->fd, p->leaf, RENAME_NOREPLACE) == 0)
@@ -160,10 +154,6 @@ static fp_status move_once(publication *p, fp_error *err)
     p->again = false;
     if (!error)
         return FILEPROC_OK;
-    if (p->f->unnamed && error == EEXIST) { /* a link replaces nothing */
-        p->again = true;
-        return fpi_staged_name_data(p->f, err);
-    }
     if (error == EISDIR || error == EEXIST)
         return handle_taken(p, error, err);
     if (error == ENOENT && fstat(p->folder->fd, &st) == 0 && st.st_nlink == 0) {

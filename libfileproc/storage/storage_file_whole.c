@@ -93,18 +93,21 @@ bool fpi_staged_is_whole(const fpi_staged_file *f, const fp_part_info *part)
     return f->key && part->offset == 0 && part->length == f->size;
 }
 
+/* The file gets a name before its sync, not after: without a journal nothing else would bring its count of links to disk, and
+ * fsck takes a file that no link counts for a deleted one. The name itself need not survive. */
 fp_status fpi_staged_commit_whole(fpi_staged_file *f, fp_error *err)
 {
     fp_status rc;
 
     if (f->broken)
         return fp_error_setf(err, FILEPROC_ERR_IO, "a sync of this assembly has failed before");
-    rc = fpi_staged_settle_data(f, f->size, err);
+    rc = fpi_staged_name_data(f, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_staged_settle_data(f, f->size, err);
     if (rc == FILEPROC_OK)
         rc = fpi_staged_move(f, f->key, f->size, 0, err);
     pthread_mutex_lock(&f->lock);
     f->whole = rc == FILEPROC_OK;
-    f->unnamed = f->unnamed && !f->published;
     f->broken = rc < 0;
     pthread_mutex_unlock(&f->lock);
     return rc;
