@@ -1,8 +1,10 @@
-/* Owns: reading Content-Digest (RFC 9530), a dictionary of structured fields (RFC 8941) with byte sequences.
+/* Owns: reading digests in headers: Content-Digest (RFC 9530), a dictionary of byte sequences; and base64.
  * Must not know: how a digest is computed. */
 #include "content_digest.h"
 
 #include <string.h>
+
+#include "structured_field.h"
 
 /* Strongest first. */
 static const struct {
@@ -48,58 +50,45 @@ bool fpd_base64_decode(const char *text, size_t size, unsigned char *out, size_t
     return true;
 }
 
-static const char *skip_space(const char *s)
+static size_t rank_of(const fpd_field_member *member)
 {
-    while (*s == ' ' || *s == '\t')
-        s++;
-    return s;
+    size_t rank = 0;
+
+    while (rank < ALGORITHM_COUNT && !fpd_field_is(member, algorithms[rank].name))
+        rank++;
+    return rank;
 }
 
-/* One member: key "=" ":" base64 ":". Parameters behind it are not used by RFC 9530. */
-static bool read_member(const char **s, size_t *rank, fpd_digest *digest)
+static bool read_digest(const fpd_field *value, size_t rank, fpd_digest *out)
 {
-    const char *key = *s, *equals = key + strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_-.*"),
-               *end;
-
-    if (equals == key || equals[0] != '=' || equals[1] != ':')
-        return false;
-    end = strchr(equals + 2, ':');
-    if (!end)
-        return false;
-    for (*rank = 0; *rank < ALGORITHM_COUNT; ++*rank)
-        if (strlen(algorithms[*rank].name) == (size_t)(equals - key) &&
-            memcmp(algorithms[*rank].name, key, (size_t)(equals - key)) == 0)
-            break;
-    *s = end + 1;
-    if (*rank == ALGORITHM_COUNT)
-        return true;
-    digest->algorithm = algorithms[*rank].name;
-    return fpd_base64_decode(equals + 2, (size_t)(end - equals - 2), digest->bytes,
-                             sizeof(digest->bytes), &digest->size) &&
-           digest->size == algorithms[*rank].size;
+    out->algorithm = algorithms[rank].name;
+    return value->type == FPD_FIELD_BYTES &&
+           fpd_base64_decode(value->text, value->size, out->bytes, sizeof(out->bytes),
+                             &out->size) &&
+           out->size == algorithms[rank].size;
 }
 
+/* Of one algorithm the last one counts, as in every dictionary. */
 fpd_digest_result fpd_content_digest_parse(const char *value, fpd_digest *out)
 {
-    size_t best = ALGORITHM_COUNT;
+    size_t best = ALGORITHM_COUNT, members = 0;
+    fpd_field_member member;
+    fpd_field_result result;
 
-    value = skip_space(value);
-    for (;;) {
+    for (; (result = fpd_field_next(&value, &member)) == FPD_FIELD_MEMBER; members++) {
+        size_t rank = rank_of(&member);
         fpd_digest digest = { 0 };
-        size_t rank;
 
-        if (!read_member(&value, &rank, &digest))
+        if (rank == ALGORITHM_COUNT)
+            continue;
+        if (!read_digest(&member.value, rank, &digest))
             return FPD_DIGEST_MALFORMED;
-        if (rank < best) {
+        if (rank <= best) {
             best = rank;
             *out = digest;
         }
-        value = skip_space(value);
-        if (*value == '\0')
-            break;
-        if (*value != ',')
-            return FPD_DIGEST_MALFORMED;
-        value = skip_space(value + 1);
     }
+    if (result == FPD_FIELD_MALFORMED || members == 0)
+        return FPD_DIGEST_MALFORMED;
     return best < ALGORITHM_COUNT ? FPD_DIGEST_OK : FPD_DIGEST_UNSUPPORTED;
 }

@@ -1,4 +1,4 @@
-/* Owns: reading Content-Digest (RFC 9530), a dictionary of structured fields (RFC 8941) with byte sequences.
+/* Owns: reading digests in headers: Content-Digest (RFC 9530), a dictionary of byte sequences; and base64.
  * Must not know: how a digest is computed. */
 #ifndef FPD_CONTENT_DIGEST_H
 #define FPD_CONTENT_DIGEST_H
