@@ -24,17 +24,24 @@ bool fpd_cors_same_origin(const char *origin, const char *host)
     return authority && host && strcasecmp(authority + 3, host) == 0;
 }
 
-void fpd_cors_options(fpd_request *rq, const char *methods)
+void fpd_cors_methods(fpd_request *rq, const char *methods)
 {
     fpd_reply_header(rq, "Allow", "%s", methods);
     if (rq->origin && fpd_request_header(rq, "Access-Control-Request-Method")) {
         fpd_reply_header(rq, "Access-Control-Allow-Methods", "%s", methods);
         fpd_reply_header(
             rq, "Access-Control-Allow-Headers",
-            "Authorization, Content-Digest, Content-Type, Idempotency-Key, If-None-Match, If-Range, Range, "
-            "Tus-Resumable, Upload-Checksum, Upload-Defer-Length, Upload-Length, Upload-Metadata, "
-            "Upload-Offset, X-HTTP-Method-Override, X-Request-Id, X-Requested-With");
+            "Authorization, Content-Digest, Content-Disposition, Content-Type, Idempotency-Key, "
+            "If-None-Match, If-Range, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, "
+            "Upload-Complete, Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Incomplete, "
+            "Upload-Length, Upload-Metadata, Upload-Offset, Want-Repr-Digest, "
+            "X-HTTP-Method-Override, X-Request-Id, X-Requested-With");
         fpd_reply_header(rq, "Access-Control-Max-Age", "600");
     }
+}
+
+void fpd_cors_options(fpd_request *rq, const char *methods)
+{
+    fpd_cors_methods(rq, methods);
     fpd_reply_empty(rq, 204);
 }

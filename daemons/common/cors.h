@@ -14,5 +14,7 @@ bool fpd_cors_same_origin(const char *origin, const char *host);
 
 /** Answers OPTIONS: the methods of the path, and to an allowed page's preflight also what it may send. */
 void fpd_cors_options(fpd_request *rq, const char *methods);
+/** Only the headers of that answer. */
+void fpd_cors_methods(fpd_request *rq, const char *methods);
 
 #endif

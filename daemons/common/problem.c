@@ -59,27 +59,49 @@ int fpd_problem_status(const fp_error *err)
     return 500;
 }
 
-static void send_problem(fpd_request *rq, int status, const char *code, const char *detail)
+static void send_kind(fpd_request *rq, const fpd_problem_kind *kind, const char *detail)
 {
     FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(32 * 1024);
+    int status = kind->status;
 
     if (status == 503 || status == 507)
         fpd_reply_header(rq, "Retry-After", "%d", status == 507 ? 60 : 1);
     fpd_reply_header(rq, "Cache-Control", "no-store");
-    fpd_text_printf(&json, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":",
-                    fpd_status_phrase(status), status);
+    fpd_text_printf(&json, "{\"type\":\"%s\",\"title\":\"%s\",\"status\":%d,\"detail\":",
+                    kind->type ? kind->type : "about:blank",
+                    kind->title ? kind->title : fpd_status_phrase(status), status);
     fpd_text_json(&json, detail);
     fpd_text_string(&json, ",\"instance\":");
     fpd_text_json(&json, rq->head->target);
     fpd_text_string(&json, ",\"code\":");
-    fpd_text_json(&json, code);
+    fpd_text_json(&json, kind->code);
     fpd_text_string(&json, ",\"request_id\":");
     fpd_text_json(&json, rq->id);
+    if (kind->members)
+        fpd_text_printf(&json, ",%s", kind->members);
     fpd_text_string(&json, "}");
     if (json.failed) /* out of memory: the status says the most important thing */
         fpd_reply(rq, status, "application/problem+json", "{}", 2);
     else
         fpd_reply(rq, status, "application/problem+json", json.data, json.size);
+}
+
+static void send_problem(fpd_request *rq, int status, const char *code, const char *detail)
+{
+    fpd_problem_kind kind = { status, code, NULL, NULL, NULL };
+
+    send_kind(rq, &kind, detail);
+}
+
+void fpd_problem_of_kind(fpd_request *rq, const fpd_problem_kind *kind, const char *fmt, ...)
+{
+    char detail[512];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(detail, sizeof(detail), fmt, args);
+    va_end(args);
+    send_kind(rq, kind, detail);
 }
 
 void fpd_problem(fpd_request *rq, int status, const char *code, const char *fmt, ...)

@@ -65,10 +65,10 @@ static void write_head(fpd_request *rq, fpd_text *out, int status, const char *t
             out,
             "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n"
             "Access-Control-Expose-Headers: Content-Disposition, Content-Range, ETag, "
-            "Idempotency-Replayed, Location, "
+            "Idempotency-Replayed, Location, Repr-Digest, "
             "Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, "
-            "Tus-Version, Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, "
-            "Upload-Offset, X-Request-Id\r\n",
+            "Tus-Version, Upload-Complete, Upload-Defer-Length, Upload-Expires, Upload-Incomplete, "
+            "Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, X-Request-Id\r\n",
             rq->origin);
     if (rq->headers.size)
         fpd_text_append(out, rq->headers.data, rq->headers.size);

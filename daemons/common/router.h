@@ -5,7 +5,7 @@
 
 #include "route.h"
 
-#define FPD_ROUTES_MAX 64u
+#define FPD_ROUTES_MAX 96u
 #define FPD_SEGMENTS_MAX 8u
 
 /** All routes of a server. Filled before the server starts, then shared and immutable. */

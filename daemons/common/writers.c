@@ -72,15 +72,26 @@ void fpd_writer_enter(fpd_writers *all, fpd_writer *in, const char *upload_id, u
     pthread_mutex_unlock(&b->lock);
 }
 
-void fpd_writers_end(fpd_writers *all, const char *upload_id)
+static void end_some(fpd_writers *all, const char *upload_id, bool appends_only)
 {
     bucket *b = bucket_of(all, upload_id);
 
     pthread_mutex_lock(&b->lock);
     for (fpd_writer *old = b->first; old; old = old->next)
-        if (!old->superseded && strcmp(old->upload_id, upload_id) == 0)
+        if (!old->superseded && (!appends_only || old->chunk == FPD_WRITER_APPEND) &&
+            strcmp(old->upload_id, upload_id) == 0)
             end_reading(old);
     pthread_mutex_unlock(&b->lock);
+}
+
+void fpd_writers_end(fpd_writers *all, const char *upload_id)
+{
+    end_some(all, upload_id, false);
+}
+
+void fpd_writers_end_appends(fpd_writers *all, const char *upload_id)
+{
+    end_some(all, upload_id, true);
 }
 
 bool fpd_writer_leave(fpd_writer *in)

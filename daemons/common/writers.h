@@ -36,6 +36,8 @@ void fpd_writer_enter(fpd_writers *all, fpd_writer *in, const char *upload_id, u
                       const fpd_wire *wire);
 /** Ends all of this upload: what they bring does not count any more. */
 void fpd_writers_end(fpd_writers *all, const char *upload_id);
+/** Ends those that append to it. What of their bytes has arrived they may still bring in. */
+void fpd_writers_end_appends(fpd_writers *all, const char *upload_id);
 /** Before the request ends, also when it never entered. Answers whether it was superseded. */
 bool fpd_writer_leave(fpd_writer *in);
 

@@ -2,10 +2,92 @@
  * Must not know: which protocol the request is of; how bytes become durable. */
 #include "intake.h"
 
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
 #include "body.h"
+#include "clock.h"
 #include "problem.h"
 
 #define CHUNKED_BUFFER (32u * 1024u)
+#define STOP_NS INT64_C(5000000000)
+
+/* ---- those at work in this process ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t ended;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static fpd_intake *at_work;
+
+static void init(void)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&ended, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+void fpd_intake_enter(fpd_intake *in, const char *upload_id)
+{
+    pthread_once(&once, init);
+    pthread_mutex_lock(&lock);
+    in->upload_id = upload_id;
+    in->next = at_work;
+    at_work = in;
+    pthread_mutex_unlock(&lock);
+}
+
+void fpd_intake_leave(fpd_intake *in)
+{
+    fpd_intake **place = &at_work;
+
+    if (!in->upload_id)
+        return;
+    pthread_mutex_lock(&lock);
+    while (*place != in)
+        place = &(*place)->next;
+    *place = in->next;
+    in->upload_id = NULL;
+    pthread_cond_broadcast(&ended);
+    pthread_mutex_unlock(&lock);
+}
+
+/* With the lock held. One that is not among the writers yet sees by itself that it is stopped. */
+static bool stop_all(const fpd_app *app, const char *upload_id, fpd_intake *newest)
+{
+    bool any = false;
+
+    for (fpd_intake *in = newest; in; in = in->next)
+        if (in->app == app && strcmp(in->upload_id, upload_id) == 0) {
+            atomic_store(&in->stopped, true);
+            any = true;
+        }
+    return any;
+}
+
+/* Who waits for those before him is waited for by those behind him only, so nobody waits for himself. */
+bool fpd_intake_stop(const fpd_app *app, const char *upload_id, const fpd_intake *self)
+{
+    int64_t until = fpd_monotonic_ns() + STOP_NS;
+    struct timespec at = { (time_t)(until / 1000000000), (long)(until % 1000000000) };
+    bool any;
+    int rc = 0;
+
+    pthread_once(&once, init);
+    pthread_mutex_lock(&lock);
+    any = stop_all(app, upload_id, self ? self->next : at_work);
+    if (any)
+        fpd_writers_end_appends(app->writers, upload_id);
+    while ((any = stop_all(app, upload_id, self ? self->next : at_work)) && rc == 0)
+        rc = pthread_cond_timedwait(&ended, &lock, &at);
+    pthread_mutex_unlock(&lock);
+    return !any;
+}
+
+/* ---- one body ---- */
 
 /* Of a body in the chunked coding the server gives nothing that did not fill the buffer when the connection breaks, so that one is
  * small. */
@@ -23,6 +105,21 @@ static void keep(fpd_intake *in, fp_append *append, const char *data, size_t siz
         return;
     if (fp_append_write(append, data, size, &in->err) == FILEPROC_OK)
         (void)!fp_append_commit(append, NULL, &in->err);
+}
+
+/* FPD_BODY_OK: it was stopped between two buffers. Who has lost its place to another can keep nothing, and need not know. */
+static fpd_intake_result end_of_body(fpd_intake *in, fp_append *append, fpd_body_result result,
+                                     const char *data, size_t size)
+{
+    bool superseded = fpd_writer_leave(&in->place);
+
+    if (result == FPD_BODY_END)
+        return FPD_INTAKE_OK;
+    if (result == FPD_BODY_TOO_LARGE)
+        return FPD_INTAKE_TOO_LARGE;
+    in->rq->close = true;
+    keep(in, append, data, size);
+    return superseded ? FPD_INTAKE_SUPERSEDED : FPD_INTAKE_CUT;
 }
 
 /* Through a buffer that lives only as long as the request. */
@@ -44,14 +141,11 @@ static fpd_intake_result receive(fpd_intake *in, fp_append *append, uint64_t lim
             return FPD_INTAKE_ERROR;
         if (in->on_bytes)
             in->on_bytes(in);
+        got = 0;
+        if (atomic_load(&in->stopped) && !rq->body_ended)
+            break;
     }
-    if (fpd_writer_leave(&in->place) && result != FPD_BODY_END)
-        return FPD_INTAKE_SUPERSEDED;
-    if (result == FPD_BODY_CUT)
-        keep(in, append, buf, got);
-    return result == FPD_BODY_END   ? FPD_INTAKE_OK
-           : result == FPD_BODY_CUT ? FPD_INTAKE_CUT
-                                    : FPD_INTAKE_TOO_LARGE;
+    return end_of_body(in, append, result, buf, got);
 }
 
 static fp_status begin(fpd_intake *in, const fp_upload *upload, uint64_t offset, fp_append **append)
@@ -67,9 +161,11 @@ static fp_status begin(fpd_intake *in, const fp_upload *upload, uint64_t offset,
     if (in->rq->body_kind == FPD_BODY_LENGTH)
         options.length = in->rq->body_length;
     rc = fp_append_begin(in->app->uploads, upload->id, offset, &options, append, &in->err);
-    if (rc == FILEPROC_OK)
-        fpd_writer_enter(in->app->writers, &in->place, upload->id, FPD_WRITER_APPEND,
-                         &in->rq->wire);
+    if (rc < 0)
+        return rc;
+    fpd_writer_enter(in->app->writers, &in->place, upload->id, FPD_WRITER_APPEND, &in->rq->wire);
+    if (atomic_load(&in->stopped)) /* before it was one of them */
+        fpd_writers_end_appends(in->app->writers, upload->id);
     return rc;
 }
 
@@ -81,12 +177,15 @@ fpd_intake_result fpd_intake_run(fpd_intake *in, const fp_upload *upload, uint64
     fp_append *append = NULL;
     fpd_intake_result result;
 
-    if (begin(in, upload, offset, &append) < 0)
-        return FPD_INTAKE_ERROR;
-    result = receive(in, append, end > offset ? end - offset : 0);
+    if (!in->upload_id)
+        fpd_intake_enter(in, upload->id);
+    result = begin(in, upload, offset, &append) < 0
+                 ? FPD_INTAKE_ERROR
+                 : receive(in, append, end > offset ? end - offset : 0);
     (void)fpd_writer_leave(&in->place);
     if (result == FPD_INTAKE_OK && fp_append_commit(append, out, &in->err) < 0)
         result = FPD_INTAKE_ERROR;
+    fpd_intake_leave(in);
     fp_append_free(append);
     return result;
 }

@@ -10,6 +10,7 @@
 #include "json_body.h"
 #include "problem.h"
 #include "reply.h"
+#include "resumable.h"
 #include "tus.h"
 
 void fpd_upload_problem(fpd_request *rq, fpd_app *app, const fp_error *err)
@@ -190,5 +191,6 @@ static const fpd_route routes[] = {
 bool fpd_upload_routes_add(fpd_router *router, fpd_app *app)
 {
     return fpd_router_add(router, routes, sizeof(routes) / sizeof(*routes), app) &&
-           fpd_tus_routes_add(router, app) && fpd_companion_routes_add(router, app);
+           fpd_tus_routes_add(router, app) && fpd_resumable_routes_add(router, app) &&
+           fpd_companion_routes_add(router, app);
 }

@@ -24,12 +24,12 @@ def get(daemon, path, **arguments):
     return reply.json()
 
 
-def check_problem(reply, status, code=None):
+def check_problem(reply, status, code=None, kind="about:blank"):
     """RFC 9457, with the members that every error of ours has."""
     assert reply.status_code == status, (reply.status_code, reply.text)
     assert reply.headers["Content-Type"] == "application/problem+json"
     problem = reply.json()
-    assert problem["status"] == status and problem["type"] == "about:blank" and problem["title"]
+    assert problem["status"] == status and problem["type"] == kind and problem["title"]
     assert isinstance(problem["detail"], str) and problem["detail"]
     assert problem["request_id"] == reply.headers["X-Request-Id"]
     assert re.fullmatch(r"[a-z][a-z0-9_]*", problem["code"])
