@@ -52,5 +52,7 @@ fp_status fpi_sha256_load(fpi_digest *d, const unsigned char in[FPI_SHA256_STATE
 
 /** CRC-32C (RFC 3720 appendix B.4) of more bytes; start with 0. */
 uint32_t fpi_crc32c(uint32_t crc, const void *data, size_t size);
+/** The CRC of bytes that have the CRC `first`, followed by `size` bytes that have the CRC `second`. */
+uint32_t fpi_crc32c_join(uint32_t first, uint32_t second, uint64_t size);
 
 #endif

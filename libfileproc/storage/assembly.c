@@ -391,6 +391,40 @@ fp_status fp_part_write(fp_part *p, const void *data, size_t size, fp_error *err
     return rc;
 }
 
+static fp_status copy_bytes(fp_part *p, fp_assembly *from, const fp_part_info *what, fp_error *err)
+{
+    fp_assembly *a = p->a;
+    fp_status rc;
+
+    enter_driver(p);
+    rc = a->st->drv->part_copy(a->st->self, a->staged, p->handle, p->offset + p->written,
+                               from->staged, what->offset, what->length, err);
+    if (rc == FILEPROC_OK) {
+        p->crc32c = fpi_crc32c_join(p->crc32c, what->crc32c, what->length);
+        p->written += what->length;
+    }
+    leave_driver(p);
+    if (rc < 0 && rc != FILEPROC_ERR_NOTSUP && p->state == PART_OPEN)
+        p->state = PART_FAILED;
+    return rc;
+}
+
+fp_status fpi_part_copy(fp_part *p, fp_assembly *from, const fp_part_info *what, fp_error *err)
+{
+    fp_status rc;
+
+    if (!p->a->st->drv->part_copy || from->st != p->a->st || (what->flags & FILEPROC_PART_ADOPTED))
+        return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "the store copies nothing by itself");
+    pthread_mutex_lock(&p->a->lock);
+    rc = check_open_part(p, err);
+    if (rc == FILEPROC_OK && what->length > p->length - p->written)
+        rc = fp_error_setf(err, FILEPROC_ERR_INVALID, "more bytes than the part has room for");
+    if (rc == FILEPROC_OK)
+        rc = copy_bytes(p, from, what, err);
+    pthread_mutex_unlock(&p->a->lock);
+    return rc;
+}
+
 static fp_status commit_part(fp_part *p, const fp_part_info *info, fp_error *err)
 {
     fp_assembly *a = p->a;

@@ -359,4 +359,5 @@ const fp_storage_driver fpi_storage_file_driver = {
     .list_staged = fpi_file_list_staged,
     .assembly_set_target = fpi_file_assembly_set_target,
     .room = file_room,
+    .part_copy = fpi_file_part_copy,
 };

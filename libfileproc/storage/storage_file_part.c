@@ -71,6 +71,11 @@ static void end_direct(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
     fpi_direct_end(&s->direct, fpi_steal(&p->direct));
 }
 
+void fpi_file_part_write_cached(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
+{
+    end_direct(s, f, p);
+}
+
 fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint64_t length,
                               void **part, fp_error *err)
 {

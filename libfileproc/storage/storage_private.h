@@ -60,6 +60,10 @@ bool fpi_etag_same(const char *a, const char *b);
 /** The committed part that begins at offset; false when there is none. */
 bool fpi_assembly_part_from(const fp_assembly *a, uint64_t offset, fp_part_info *info);
 
+/** As fp_part_write() of the bytes of a committed part of another assembly, which do not pass through this process: NOTSUP, and
+ *  nothing is written, where the store can't do that. Nobody publishes the other one meanwhile. */
+fp_status fpi_part_copy(fp_part *part, fp_assembly *from, const fp_part_info *what, fp_error *err);
+
 /** The path by which the kernel opens or links the file behind a descriptor; answers path. */
 const char *fpi_fd_path(int fd, char path[FPI_FD_PATH_SIZE]);
 /** A file without a name, open for reading and writing. */

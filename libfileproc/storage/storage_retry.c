@@ -459,6 +459,19 @@ static uint64_t retry_part_size(void *self, void *assembly)
     return s->drv->assembly_part_size ? s->drv->assembly_part_size(s->self, assembly) : 0;
 }
 
+static fp_status retry_part_copy(void *self, void *assembly, void *part, uint64_t offset,
+                                 void *from_assembly, uint64_t from_offset, uint64_t length,
+                                 fp_error *err)
+{
+    retry_store *s = self;
+
+    if (!s->drv->part_copy)
+        return not_written(err);
+    return REPEAT(s, err,
+                  s->drv->part_copy(s->self, assembly, part, offset, from_assembly, from_offset,
+                                    length, &ours));
+}
+
 static fp_status retry_reap(void *self, int64_t older_than_ms, uint64_t *count, fp_error *err)
 {
     retry_store *s = self;
@@ -504,4 +517,5 @@ const fp_storage_driver fpi_storage_retry_driver = {
     .assembly_adopt = retry_adopt,
     .room = retry_room,
     .assembly_part_size = retry_part_size,
+    .part_copy = retry_part_copy,
 };

@@ -72,5 +72,22 @@ START_TEST(every_length_and_alignment_is_right)
 }
 END_TEST
 
+START_TEST(two_known_crcs_make_the_third)
+{
+    unsigned char *data = calloc(1, 70000);
+
+    for (size_t i = 0; i < 70000; i++)
+        data[i] = (unsigned char)(i * i * 31 >> 3);
+    for (size_t split = 0; split <= 70000; split += split < 300 ? 1 : 4999) {
+        uint32_t first = fpi_crc32c(0, data, split);
+        uint32_t second = fpi_crc32c(0, data + split, 70000 - split);
+
+        ck_assert_uint_eq(fpi_crc32c_join(first, second, 70000 - split),
+                          fpi_crc32c(0, data, 70000));
+    }
+    free(data);
+}
+END_TEST
+
 RUN_TESTS("crc32c", vectors_of_rfc_3720_come_out, pieces_add_up_to_the_whole,
-          every_length_and_alignment_is_right)
+          every_length_and_alignment_is_right, two_known_crcs_make_the_third)

@@ -99,6 +99,11 @@ typedef struct fp_storage_driver {
     fp_status (*room)(void *self, uint64_t *bytes, fp_error *err);
     /** Optional; NULL answers 0. As fp_assembly_part_size(). */
     uint64_t (*assembly_part_size)(void *self, void *assembly);
+    /** Optional; NULL answers NOTSUP. Writes length bytes at offset, where the write before ended, as part_write does; they are those at
+     *  from_offset of another assembly of the store, of which they are committed and which is not published. They need not
+     *  pass through this process. NOTSUP when that can't be done with these two; then none are written. */
+    fp_status (*part_copy)(void *self, void *assembly, void *part, uint64_t offset, void *from_assembly,
+                           uint64_t from_offset, uint64_t length, fp_error *err);
 } fp_storage_driver;
 /** fp_storage_driver.flags: calls can fail for a while, and are repeated. */
 #define FILEPROC_STORAGE_DRIVER_NETWORK 1u
