@@ -92,7 +92,10 @@ enum {
     X(WORKER_LOST, 55, "worker_lost")                  \
     X(OFFSET_MISMATCH, 60, "offset_mismatch")          \
     X(LENGTH_EXCEEDED, 61, "length_exceeded")          \
-    X(LENGTH_INVALID, 62, "length_invalid")
+    X(LENGTH_INVALID, 62, "length_invalid")            \
+    X(CONCAT_INVALID, 68, "concat_invalid")            \
+    X(UPLOAD_PARTIAL, 69, "upload_partial")            \
+    X(UPLOAD_FINAL, 75, "upload_final")
 
 /** The reason numbers, FILEPROC_REASON_UPLOAD_NOT_FOUND and so on. */
 enum {

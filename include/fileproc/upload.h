@@ -48,11 +48,17 @@ typedef struct fp_upload {
     const char *note;            /**< As given at creation; or NULL. */
     uint64_t offset;             /**< Durable bytes from the first one on without a gap: where an append goes on. */
     uint32_t size_unknown;       /**< 1 until fp_upload_set_size(): size and total_chunks are 0. */
-    uint32_t flags;              /**< FILEPROC_UPLOAD_REPLAYED, or 0. */
+    uint32_t flags;              /**< 0, or an or-combination of FILEPROC_UPLOAD_*. */
     const char *expected_sha256; /**< As given at creation; or NULL. Of an upload that failed for it, sha256 is what came. */
 } fp_upload;
 /** fp_upload.flags: not done now; this is the answer to an earlier request with the same idempotency key. */
 #define FILEPROC_UPLOAD_REPLAYED 1u
+/** fp_upload.flags and fp_upload_request.flags: it never becomes a file, but a piece of one: fp_upload_concat(). */
+#define FILEPROC_UPLOAD_PARTIAL 2u
+/** fp_upload.flags: fp_upload_concat() made it; nobody sends bytes to it. */
+#define FILEPROC_UPLOAD_FINAL 4u
+/** fp_upload.flags: its bytes are just being put together from those of its partial uploads. */
+#define FILEPROC_UPLOAD_JOINING 8u
 
 /** Settings for fp_uploads_open(). Start from FILEPROC_UPLOADS_OPTIONS_INIT; 0 or NULL means default. The
  *  handles are borrowed and must outlive the engine. */
@@ -104,7 +110,7 @@ typedef struct fp_upload_request {
     uint64_t size;         /**< Bytes; 0 is a good size. @since 0.1 */
     const char *note;      /**< For the caller's own use: at most 16 KiB of UTF-8 without control characters; or NULL. @since 0.1 */
     uint32_t size_unknown; /**< 1: size is 0 and is declared later, with fp_upload_set_size(). @since 0.1 */
-    uint32_t reserved;     /**< 0. */
+    uint32_t flags;        /**< FILEPROC_UPLOAD_PARTIAL, or 0. The type of a partial one need not be allowed. @since 0.1 */
     const char *sha256;    /**< Of the whole file, 64 hex digits, which fp_upload_complete() then insists on; or NULL. @since 0.1 */
     /** 1 to 255 bytes that the client chose for this request; or NULL. The same request of the same owner with the same key gets the same
      *  answer, and nothing is made twice; another one is refused. Known for as long as the upload is. @since 0.1 */
@@ -172,6 +178,56 @@ FILEPROC_API void fp_uploads_free(fp_uploads *ups);
  */
 FILEPROC_API fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req,
                                         fp_upload **out, fp_error *err) FILEPROC_NODISCARD;
+
+/** Most uploads that fp_upload_concat() puts together. */
+#define FILEPROC_CONCAT_MAX 10000u
+
+/**
+ * Begin an upload whose bytes are those of partial uploads, one behind the other. It is durable when the call returns.
+ * fp_upload_complete() then puts the bytes together, inside the storage where that can, and makes the file, as soon as all of
+ * them are there; the partial uploads are cancelled after that, unless another such upload waits for them. No bytes can be
+ * sent to it. The same request again, as of a client that heard no answer, gets the same upload, unless that has been cancelled,
+ * has failed or has expired; then out has FILEPROC_UPLOAD_REPLAYED.
+ *
+ * @param ups   Borrowed.
+ * @param req   Borrowed. As for fp_upload_create(); size, size_unknown and flags are 0, since the partial uploads tell the size.
+ * @param ids   Borrowed. The partial uploads in this order; the same one may come more than once.
+ * @param count 1 to FILEPROC_CONCAT_MAX.
+ * @param[out] out  Set only on success. The caller owns the record: fp_upload_free().
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            It exists.
+ * @retval FILEPROC_ERR_INVALID   Reason concat_invalid: one of them is no partial upload, or there are none or too many. Or as
+ *                                fp_upload_create().
+ * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found, also for a partial upload of another owner; upload_expired.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_cancelled: one of them was.
+ * @retval FILEPROC_ERR_QUOTA     Reason size_too_large, or storage_full.
+ * @retval FILEPROC_ERR_BUSY      Another engine is just taking one of them over; try again.
+ * @retval FILEPROC_ERR_CORRUPT   One of them has failed.
+ * @retval FILEPROC_ERR_IO        The database or the storage failed.
+ * @retval FILEPROC_ERR_NOMEM     An allocation failed.
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_concat(fp_uploads *ups, const fp_upload_request *req,
+                                        const char *const *ids, size_t count, fp_upload **out,
+                                        fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Complete those uploads that wait for a partial one and have all their bytes by now. To be called when a partial upload has
+ * become whole; fp_uploads_reap() does what was left undone.
+ *
+ * @param ups  Borrowed.
+ * @param id   Borrowed. The partial upload.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK         Done; those that wait for others still do.
+ * @retval FILEPROC_ERR_BUSY   One could not be completed now; and so any other failure of fp_upload_complete().
+ * @par Blocking  Database, storage.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_upload_complete_waiting(fp_uploads *ups, const char *id, fp_error *err)
+    FILEPROC_NODISCARD;
 
 /**
  * Read the present state of an upload: only what is durable.
@@ -265,8 +321,8 @@ FILEPROC_API void fp_chunk_map_free(fp_chunk_map *map);
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK            Ready for fp_chunk_write().
  * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
- * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled; chunk_conflict when bytes in the middle of the
- *                                chunk came by appending, so that it can't be sent as a whole.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed, upload_cancelled or upload_final; chunk_conflict when bytes in the
+ *                                middle of the chunk came by appending, so that it can't be sent as a whole.
  * @retval FILEPROC_ERR_INVALID   Reason chunk_index_invalid or digest_unsupported.
  * @retval FILEPROC_ERR_QUOTA     Reason storage_full.
  * @retval FILEPROC_ERR_CORRUPT   The upload has failed: what was stored of it is damaged.
@@ -371,7 +427,7 @@ typedef struct fp_append_options {
  * @retval FILEPROC_OK            Ready for fp_append_write().
  * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
  * @retval FILEPROC_ERR_CONFLICT  Reason offset_mismatch: the upload is elsewhere, fp_upload_get() tells where; nothing has
- *                                changed. Or upload_completed or upload_cancelled.
+ *                                changed. Or upload_completed, upload_cancelled or upload_final.
  * @retval FILEPROC_ERR_INVALID   Reason length_exceeded (the length goes beyond the upload's size) or digest_unsupported.
  * @retval FILEPROC_ERR_QUOTA     Of an upload of unknown size: reason size_too_large (it would become larger than a file may be),
  *                                quota_exceeded (its owner has no more left), or storage_full.
@@ -558,7 +614,7 @@ FILEPROC_API fp_status fp_upload_adopt(fp_uploads *ups, const char *id, const fp
  * @retval FILEPROC_ERR_INVALID   Reason length_invalid: it has another size, or has more bytes already.
  * @retval FILEPROC_ERR_QUOTA     Reason size_too_large, quota_exceeded or storage_full.
  * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
- * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed or upload_cancelled.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_completed, upload_cancelled or upload_final.
  * @retval FILEPROC_ERR_BUSY      Another engine works on the upload.
  * @retval FILEPROC_ERR_CORRUPT   The upload has failed: what was stored of it is damaged.
  * @retval FILEPROC_ERR_IO        The database or the storage failed.
@@ -583,7 +639,7 @@ FILEPROC_API fp_status fp_upload_set_size(fp_uploads *ups, const char *id, uint6
  * @retval FILEPROC_ERR_INVALID   Chunks are missing. Reason upload_incomplete. Or the SHA-256 is another than was given: reason
  *                                sha256_mismatch, the upload has failed for good, and there is no file.
  * @retval FILEPROC_ERR_NOTFOUND  Reason upload_not_found or upload_expired.
- * @retval FILEPROC_ERR_CONFLICT  Reason upload_cancelled.
+ * @retval FILEPROC_ERR_CONFLICT  Reason upload_cancelled; upload_partial.
  * @retval FILEPROC_ERR_QUOTA     Reason storage_full; try again later.
  * @retval FILEPROC_ERR_CORRUPT   What was stored is damaged or gone; the upload has failed.
  * @retval FILEPROC_ERR_IO        The database or the storage failed; try again later.

@@ -3,6 +3,7 @@
 #include "core/options.h"
 #include "upload/owner_quota.h"
 #include "upload/upload_bytes.h"
+#include "upload/upload_concat.h"
 #include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
 
@@ -162,6 +163,8 @@ fp_status fp_append_begin(fp_uploads *ups, const char *id, uint64_t offset,
     rc = set_options(a, opts, &length, err);
     if (rc == FILEPROC_OK)
         rc = fpi_session_open(ups, id, &a->session, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_concat_check_fillable(a->session, err);
     if (rc == FILEPROC_OK)
         rc = fpi_session_pin(ups, a->session, FILEPROC_LEASE_TAKE_OVER, err);
     pinned = rc == FILEPROC_OK;

@@ -4,6 +4,7 @@
 
 #include "core/options.h"
 #include "upload/upload_bytes.h"
+#include "upload/upload_concat.h"
 #include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
 
@@ -183,6 +184,8 @@ fp_status fp_chunk_begin(fp_uploads *ups, const char *id, uint64_t index,
     rc = set_digest(c, opts, err);
     if (rc == FILEPROC_OK)
         rc = fpi_session_open(ups, id, &c->session, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_concat_check_fillable(c->session, err);
     if (rc == FILEPROC_OK)
         rc = fpi_session_pin(ups, c->session, 0, err);
     pinned = rc == FILEPROC_OK;

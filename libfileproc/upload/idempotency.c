@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "upload/upload_private.h"
+#include "upload/upload_sources.h"
 
 #define KEY_MAX 255u
 
@@ -45,8 +45,8 @@ static fp_status set_key(fpi_idempotency *i, const char *key, const char *owner,
     return FILEPROC_OK;
 }
 
-fp_status fpi_idempotency_of_create(const fp_upload_request *req, fpi_idempotency *out,
-                                    fp_error *err)
+fp_status fpi_idempotency_of_create(const fp_upload_request *req, const fpi_upload_sources *sources,
+                                    fpi_idempotency *out, fp_error *err)
 {
     fpi_digest d;
 
@@ -61,6 +61,10 @@ fp_status fpi_idempotency_of_create(const fp_upload_request *req, fpi_idempotenc
     add_text(&d, req->note);
     add_text(&d, req->size_unknown ? "unknown" : NULL);
     fpi_digest_update(&d, &req->size, sizeof(req->size));
+    if (req->flags & FILEPROC_UPLOAD_PARTIAL)
+        add_text(&d, "partial");
+    for (size_t i = 0; sources && i < sources->count; i++)
+        add_text(&d, sources->ids[i]);
     finish(&d, out->request);
     return set_key(out, req->idempotency_key, req->owner, err);
 }
@@ -227,4 +231,21 @@ fp_status fpi_idempotency_claim(fp_uploads *ups, const fpi_idempotency *i, const
 
     *fresh = call.fresh != 0;
     return rc;
+}
+
+static fp_status forget_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    const char *const *call = user_data;
+    const fp_value params[] = { FILEPROC_V_TEXT(call[0]), FILEPROC_V_TEXT(call[1]) };
+
+    return fp_tx_exec(tx, "DELETE FROM upload_keys WHERE key = $1 AND upload_id = $2", params, 2,
+                      NULL, err);
+}
+
+fp_status fpi_idempotency_forget(fp_uploads *ups, const fpi_idempotency *i, const char *upload_id,
+                                 fp_error *err)
+{
+    const char *call[] = { i->key, upload_id };
+
+    return fp_database_transact(ups->db, 0, forget_body, call, err);
 }

@@ -16,8 +16,11 @@ typedef struct fpi_idempotency {
     char request[FPI_IDEMPOTENCY_HEX];
 } fpi_idempotency;
 
-/** Of fp_upload_create(), whose request has a key or none. INVALID with parameter_invalid for a key that is none. */
-fp_status fpi_idempotency_of_create(const fp_upload_request *req, fpi_idempotency *out,
+struct fpi_upload_sources;
+/** Of fp_upload_create(), whose request has a key or none, or of fp_upload_concat(), which has sources, too. INVALID with
+ *  parameter_invalid for a key that is none. */
+fp_status fpi_idempotency_of_create(const fp_upload_request *req,
+                                    const struct fpi_upload_sources *sources, fpi_idempotency *out,
                                     fp_error *err);
 /** Of fp_upload_complete_keyed(). */
 fp_status fpi_idempotency_of_complete(const char *key, const char *owner, const char *id,
@@ -30,6 +33,10 @@ fp_status fpi_idempotency_insert(fp_tx *tx, const fpi_idempotency *i, const fp_u
 /** What fp_upload_create() answered to this request under this key before; NULL when the key is new. INVALID with
  *  idempotency_reused when it was another request. */
 fp_status fpi_idempotency_replay(fp_uploads *ups, const fpi_idempotency *i, fp_upload **out,
+                                 fp_error *err);
+
+/** The key is free again, when it still stands for this upload. */
+fp_status fpi_idempotency_forget(fp_uploads *ups, const fpi_idempotency *i, const char *upload_id,
                                  fp_error *err);
 
 /** Notes a key for what is done to an upload; *fresh tells whether it is new. Errors as above. */

@@ -36,7 +36,8 @@ static fp_status add_up(fp_tx *tx, const char *sql, const fp_value *params, size
     return rc;
 }
 
-/* What has expired counts no more, though the reaper may not have been there yet. The upload itself is left out. */
+/* What has expired counts no more, though the reaper may not have been there yet. The upload itself is left out, and what is a piece of
+ * another upload of the owner counts as that. */
 static fp_status read_usage(const fp_uploads *ups, fp_tx *tx, const fp_upload *u, usage *used,
                             fp_error *err)
 {
@@ -44,7 +45,10 @@ static fp_status read_usage(const fp_uploads *ups, fp_tx *tx, const fp_upload *u
                                 FILEPROC_V_TEXT(u->id) };
     fp_status rc = add_up(tx,
                           "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM uploads"
-                          " WHERE owner = $1 AND status = 'open' AND expires_at > $2 AND id <> $3",
+                          " WHERE owner = $1 AND status = 'open' AND expires_at > $2 AND id <> $3"
+                          " AND NOT (role IS NOT NULL AND EXISTS (SELECT 1 FROM upload_sources s"
+                          " JOIN uploads f ON f.id = s.final_id WHERE s.partial_id = uploads.id"
+                          " AND f.status = 'open' AND f.owner = $1))",
                           params, 3, used, err);
 
     if (rc < 0 || !ups->owner_max_bytes)

@@ -6,8 +6,8 @@
 #include "core/buf_private.h"
 #include "job/job_private.h"
 #include "upload/idempotency.h"
+#include "upload/upload_join.h"
 #include "upload/upload_lease.h"
-#include "upload/upload_private.h"
 #include "upload/upload_verify.h"
 
 /* One completion. What the transaction writes is prepared before it. */
@@ -284,7 +284,10 @@ static fp_status complete(fp_uploads *ups, fpi_session *s, fp_upload **out, fp_e
     FPI_DISPOSE(completion) c = { .ups = ups, .session = s };
     FPI_CLEANUP(fp_upload) record = NULL;
     bool completed = false;
-    fp_status rc = fpi_verify_staged(ups, s, err);
+    fp_status rc = fpi_join(ups, s, err);
+
+    if (rc == FILEPROC_OK)
+        rc = fpi_verify_staged(ups, s, err);
 
     if (rc == FILEPROC_OK)
         rc = enter(ups, s, &completed, err);
@@ -303,6 +306,7 @@ static fp_status complete(fp_uploads *ups, fpi_session *s, fp_upload **out, fp_e
     if (c.repeated)
         return show_completed(ups, s, out, err);
     fpi_upload_tell(ups, record);
+    fpi_join_drop_sources(ups, s);
     *out = fpi_steal(&record);
     return FILEPROC_OK;
 }
@@ -377,7 +381,8 @@ fp_status fp_upload_complete_keyed(fp_uploads *ups, const char *id, const char *
     rc = fpi_session_open(ups, id, &s, err);
     if (rc < 0)
         return rc;
-    if (idempotency_key)
+    rc = fpi_concat_check_completable(s, err);
+    if (rc == FILEPROC_OK && idempotency_key)
         rc = claim_key(ups, s, idempotency_key, &again, err);
     if (rc == FILEPROC_OK)
         rc = complete_once(ups, s, again, out, err);

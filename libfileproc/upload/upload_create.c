@@ -8,22 +8,22 @@
 #include "core/options.h"
 #include "upload/filename.h"
 #include "upload/idempotency.h"
+#include "upload/upload_concat.h"
 #include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
-#include "upload/upload_private.h"
 #include "upload/upload_verify.h"
 
 #define OWNER_MAX 255u
 #define METADATA_MAX (16u * 1024u)
 #define NOTE_MAX (16u * 1024u)
 
-static fp_status check_type(const fp_uploads *ups, const char *mime_type,
+static fp_status check_type(const fp_uploads *ups, const char *mime_type, bool partial,
                             char type[FPI_MEDIA_TYPE_SIZE], fp_error *err)
 {
     if (!fpi_media_type_normalise(mime_type, type))
         return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_TYPE_NOT_ALLOWED,
                                 "%.100s is no media type", mime_type);
-    if (fpi_media_list_match(ups->allowed_types, type) == FPI_MEDIA_MATCH_NONE)
+    if (!partial && fpi_media_list_match(ups->allowed_types, type) == FPI_MEDIA_MATCH_NONE)
         return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_TYPE_NOT_ALLOWED,
                                 "The type %.100s is not allowed", type);
     return FILEPROC_OK;
@@ -127,15 +127,15 @@ static fp_status check_request(const fp_uploads *ups, const fp_upload_request *r
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "filename and mime_type are needed");
     rc = fpi_filename_clean(req->filename, &u->filename, err);
     if (rc == FILEPROC_OK)
-        rc = check_type(ups, req->mime_type, c->type, err);
+        rc = check_type(ups, req->mime_type, (req->flags & FILEPROC_UPLOAD_PARTIAL) != 0, c->type,
+                        err);
     if (rc == FILEPROC_OK)
         rc = check_owner(req->owner, err);
     if (rc == FILEPROC_OK)
         rc = check_metadata(req->metadata, err);
     if (rc == FILEPROC_OK)
         rc = check_note(req->note, err);
-    if (rc == FILEPROC_OK &&
-        (req->reserved || req->size_unknown > 1 || (req->size_unknown && req->size)))
+    if (rc == FILEPROC_OK && (req->size_unknown > 1 || (req->size_unknown && req->size)))
         rc = fp_error_setf(err, FILEPROC_ERR_INVALID, "size or size_unknown has no meaning");
     if (rc == FILEPROC_OK && req->sha256) {
         rc = fpi_verify_normalise(req->sha256, c->sha256, err);
@@ -159,19 +159,20 @@ static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creat
     u->owner = req->owner && *req->owner ? req->owner : NULL;
     u->metadata = req->metadata;
     u->note = req->note;
+    u->flags = req->flags;
     u->size_unknown = req->size_unknown;
     u->status = fpi_upload_status(FPI_UPLOAD_OPEN, 0);
     u->size = req->size;
     u->chunk_size = fpi_upload_choose_chunk_size(ups, req->size);
     u->total_chunks = fpi_upload_chunks(u->size, u->chunk_size);
     u->created_at_ms = u->updated_at_ms = fpi_now_ms(ups->ctx);
-    u->expires_at_ms = fpi_expiry_first(ups, u->created_at_ms);
+    u->expires_at_ms = fpi_expiry_first(ups, u->created_at_ms, u->flags != 0);
     return rc;
 }
 
 /* Makes the session; EXISTS when somebody was faster with the same key. */
 static fp_status create(fp_uploads *ups, const fp_upload_request *req, const fpi_idempotency *key,
-                        fp_upload **out, fp_error *err)
+                        const fpi_upload_sources *sources, fp_upload **out, fp_error *err)
 {
     FPI_CLEANUP(fp_upload) record = NULL;
     creation c = { .upload = { .id = NULL } };
@@ -185,7 +186,7 @@ static fp_status create(fp_uploads *ups, const fp_upload_request *req, const fpi
     if (rc == FILEPROC_OK)
         rc = fpi_session_new(ups, record, c.file_id, &s, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_upload_row_insert(ups, record, c.file_id, key, err);
+        rc = fpi_upload_row_insert(ups, record, c.file_id, key, sources, err);
     if (rc < 0) {
         fpi_session_drop(ups, s);
         return rc;
@@ -198,24 +199,21 @@ static fp_status create(fp_uploads *ups, const fp_upload_request *req, const fpi
 }
 
 /* A key is looked for before anything is checked: what was allowed once is answered again when it would not be by now. */
-fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req, fp_upload **out,
-                           fp_error *err)
+fp_status fpi_upload_begin(fp_uploads *ups, const fp_upload_request *req, fpi_upload_plan_fn *plan,
+                           const fpi_upload_sources *sources, fp_upload **out, fp_error *err)
 {
-    fp_upload_request r = FILEPROC_UPLOAD_REQUEST_INIT;
+    fp_upload_request r = *req;
     fpi_idempotency key = { .key = "" };
     fp_upload *known = NULL;
     fp_error e = { 0 };
-    fp_status rc;
+    fp_status rc = fpi_idempotency_of_create(&r, sources, &key, &e);
 
-    if (!ups || !req || !out)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
-    rc = fpi_options_import(&r, sizeof(r), req, &e);
-    if (rc == FILEPROC_OK)
-        rc = fpi_idempotency_of_create(&r, &key, &e);
     if (rc == FILEPROC_OK)
         rc = fpi_idempotency_replay(ups, &key, &known, &e);
+    if (rc == FILEPROC_OK && !known && plan)
+        rc = plan(ups, sources, &r, &e);
     if (rc == FILEPROC_OK && !known)
-        rc = create(ups, &r, &key, &known, &e);
+        rc = create(ups, &r, &key, sources, &known, &e);
     if (rc == FILEPROC_ERR_EXISTS)
         rc = fpi_idempotency_replay(ups, &key, &known, &e);
     if (rc == FILEPROC_OK && !known) /* forgotten between the two looks */
@@ -225,4 +223,18 @@ fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req, fp_upl
     else if (err)
         *err = e;
     return rc;
+}
+
+fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req, fp_upload **out,
+                           fp_error *err)
+{
+    fp_upload_request r = FILEPROC_UPLOAD_REQUEST_INIT;
+    fp_status rc;
+
+    if (!ups || !req || !out)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    rc = fpi_options_import(&r, sizeof(r), req, err);
+    if (rc == FILEPROC_OK && (r.flags & ~FILEPROC_UPLOAD_PARTIAL))
+        rc = fp_error_setf(err, FILEPROC_ERR_INVALID, "bad flags");
+    return rc < 0 ? rc : fpi_upload_begin(ups, &r, NULL, NULL, out, err);
 }

@@ -4,6 +4,7 @@
 
 #include "upload/owner_quota.h"
 #include "upload/upload_bytes.h"
+#include "upload/upload_concat.h"
 #include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
 
@@ -31,6 +32,10 @@ static fp_status direct_enter(direct *d, const char *id, fp_error *err)
 {
     fp_status rc = fpi_session_open(d->ups, id, &d->session, err);
 
+    if (rc == FILEPROC_OK)
+        rc = fpi_concat_check_fillable(d->session, err);
+    if (rc == FILEPROC_OK) /* what is no object of its own has no place at the store */
+        rc = fpi_concat_check_completable(d->session, err);
     if (rc == FILEPROC_OK)
         rc = fpi_session_pin(d->ups, d->session, 0, err);
     if (rc < 0)

@@ -25,11 +25,11 @@ static int64_t kept_until(const fp_uploads *ups, const fpi_session *s, int64_t w
     return wanted_ms < last ? wanted_ms : last;
 }
 
-int64_t fpi_expiry_first(const fp_uploads *ups, int64_t now_ms)
+int64_t fpi_expiry_first(const fp_uploads *ups, int64_t now_ms, bool waits)
 {
     int64_t life = ups->session_timeout_ms;
 
-    if (ups->idle_timeout_ms && ups->idle_timeout_ms < life)
+    if (!waits && ups->idle_timeout_ms && ups->idle_timeout_ms < life)
         life = ups->idle_timeout_ms;
     return now_ms + life;
 }

@@ -5,8 +5,8 @@
 
 #include "upload/upload_session.h"
 
-/** For one that begins now. */
-int64_t fpi_expiry_first(const fp_uploads *ups, int64_t now_ms);
+/** For one that begins now. A piece waits for others without being idle, and so does what it is a piece of. */
+int64_t fpi_expiry_first(const fp_uploads *ups, int64_t now_ms, bool waits);
 
 /** Bytes of an open upload have arrived, or are about to become durable: when there is an idle timeout the upload is kept for that
  *  from now on, durably. Without the lock. A failure is only told: the next bytes try again. */

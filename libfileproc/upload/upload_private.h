@@ -61,6 +61,9 @@ fp_status fpi_upload_check_size(const fp_uploads *ups, uint64_t size, fp_error *
 fp_status fpi_upload_check_room(const fp_uploads *ups, uint64_t size, fp_error *err);
 uint64_t fpi_upload_choose_chunk_size(const fp_uploads *ups, uint64_t size);
 
+/** The size of a session becomes known. The errors are those of fp_upload_set_size(). */
+fp_status fpi_upload_declare_size(fp_uploads *ups, fpi_session *s, uint64_t size, fp_error *err);
+
 /** "files/<file_id>" */
 void fpi_upload_key(const char *file_id, char key[FPI_UPLOAD_KEY_SIZE]);
 /** "<scheme>://<bucket>/files/<file_id>" */

@@ -4,6 +4,7 @@
 
 #include "core/options.h"
 #include "upload/lease_rows.h"
+#include "upload/upload_concat.h"
 #include "upload/upload_reap.h"
 
 #define FORGET_BATCH 1000
@@ -188,6 +189,16 @@ static void expire(fpi_reap_pass *p)
     fpi_free(&p->ups->ctx->a, b);
 }
 
+/* Who put them off has been answered, and does not come again: a crash, or a failure, was in between. One that can't be
+ * completed now is tried again, or expires. */
+static void complete_waiting(const fpi_reap_pass *p)
+{
+    fp_error e = { 0 };
+
+    if (fpi_concat_complete_waiting(p->ups, NULL, &e) < 0)
+        fpi_log(p->ups->ctx, FILEPROC_LOG_WARN, "upload", "an upload in pieces: %s", e.message);
+}
+
 /* What a crash has left at a server where no list of ours shows it. It has no session, and by its age none will come. The keys
  * may not be allowed to look for it, and nothing of an upload depends on it: so a failure is only told. */
 static void reap_server(const fpi_reap_pass *p)
@@ -298,6 +309,7 @@ fp_status fp_uploads_reap(fp_uploads *ups, int64_t grace_ms, fp_reaped *did, fp_
     if (!ups || grace_ms < 0)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "bad argument");
     p.now_ms = fpi_now_ms(ups->ctx);
+    complete_waiting(&p);
     expire(&p);
     fpi_reap_staged(&p);
     fpi_reap_remains(&p);

@@ -7,10 +7,11 @@
 #include "upload/idempotency.h"
 #include "upload/owner_quota.h"
 #include "upload/upload_private.h"
+#include "upload/upload_sources.h"
 
 #define COLUMNS                                                                                    \
     "id, owner, filename, size, mime_type, chunk_size, status, file_id, job_id, metadata, sha256," \
-    " created_at, updated_at, expires_at, note, size_unknown, expected_sha256"
+    " created_at, updated_at, expires_at, note, size_unknown, expected_sha256, role"
 
 static const char *const names[] = { "open", "completed", "failed", "cancelled", "expired" };
 
@@ -38,7 +39,22 @@ typedef struct insert_call {
     const fp_upload *upload;
     const char *file_id;
     const fpi_idempotency *key;
+    const fpi_upload_sources *sources; /* or NULL */
 } insert_call;
+
+static const char *role_of(const fp_upload *u)
+{
+    if (u->flags & FILEPROC_UPLOAD_PARTIAL)
+        return "partial";
+    return u->flags & FILEPROC_UPLOAD_FINAL ? "final" : NULL;
+}
+
+static uint32_t flags_of(const char *role)
+{
+    if (!role)
+        return 0;
+    return strcmp(role, "partial") == 0 ? FILEPROC_UPLOAD_PARTIAL : FILEPROC_UPLOAD_FINAL;
+}
 
 static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
 {
@@ -58,26 +74,32 @@ static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
         FILEPROC_V_TEXT(u->note),
         FILEPROC_V_INT(u->size_unknown),
         FILEPROC_V_TEXT(u->expected_sha256),
+        FILEPROC_V_TEXT(role_of(u)),
     };
 
-    fp_status rc = fpi_owner_quota_check(call->ups, tx, u, err);
+    fp_status rc = call->sources ? FILEPROC_OK : fpi_owner_quota_check(call->ups, tx, u, err);
 
     if (rc < 0)
         return rc;
     rc = fp_tx_exec(tx,
                     "INSERT INTO uploads (id, owner, filename, size, mime_type, chunk_size,"
                     " status, file_id, metadata, created_at, updated_at, expires_at, note,"
-                    " size_unknown, expected_sha256)"
-                    " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10, $11, $12, $13)",
+                    " size_unknown, expected_sha256, role)"
+                    " VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $9, $10, $11, $12, $13,"
+                    " $14)",
                     row, sizeof(row) / sizeof(*row), NULL, err);
-
+    if (rc == FILEPROC_OK && call->sources)
+        rc = fpi_upload_sources_insert(tx, u->id, call->sources, err);
+    if (rc == FILEPROC_OK && call->sources) /* of which its pieces are known by now */
+        rc = fpi_owner_quota_check(call->ups, tx, u, err);
     return rc < 0 ? rc : fpi_idempotency_insert(tx, call->key, u, err);
 }
 
 fp_status fpi_upload_row_insert(fp_uploads *ups, const fp_upload *upload, const char *file_id,
-                                const fpi_idempotency *key, fp_error *err)
+                                const fpi_idempotency *key, const fpi_upload_sources *sources,
+                                fp_error *err)
 {
-    insert_call call = { ups, upload, file_id, key };
+    insert_call call = { ups, upload, file_id, key, sources };
 
     return fp_database_transact(ups->db, 0, insert_body, &call, err);
 }
@@ -119,7 +141,8 @@ static fp_status take_row(fp_uploads *ups, fp_rows *rows, fpi_upload_row *out, f
                     .expires_at_ms = fp_rows_int64(rows, 13),
                     .note = fp_rows_text(rows, 14),
                     .size_unknown = fp_rows_int64(rows, 15) != 0,
-                    .expected_sha256 = fp_rows_text(rows, 16) };
+                    .expected_sha256 = fp_rows_text(rows, 16),
+                    .flags = flags_of(fp_rows_text(rows, 17)) };
     char url[FPI_UPLOAD_URL_SIZE];
     fp_status rc = fpi_upload_state_read(fp_rows_text(rows, 6), &out->state, err);
 

@@ -37,9 +37,11 @@ fp_status fpi_upload_state_read(const char *name, fpi_upload_state *state, fp_er
 fp_status fpi_upload_not_found(fp_error *err);
 
 struct fpi_idempotency;
-/** EXISTS when its idempotency key is used. */
+struct fpi_upload_sources;
+/** EXISTS when its idempotency key is used. sources: of a final upload; else NULL. */
 fp_status fpi_upload_row_insert(fp_uploads *ups, const fp_upload *upload, const char *file_id,
-                                const struct fpi_idempotency *key, fp_error *err);
+                                const struct fpi_idempotency *key,
+                                const struct fpi_upload_sources *sources, fp_error *err);
 
 /** Inside a transaction, or in one of its own. */
 fp_status fpi_upload_row_select(fp_uploads *ups, fp_tx *tx, const char *id, fpi_upload_row *out,

@@ -188,7 +188,8 @@ static fp_status open_assembly(fp_uploads *ups, fpi_session *s, fp_error *err)
     fpi_upload_key(s->file_id, key);
     fp_assembly_close(fpi_steal(&s->assembly)); /* no second handle */
     rc = fp_assembly_open(ups->st, s->id, FILEPROC_ASSEMBLY_CREATE, &a, err);
-    if (rc == FILEPROC_OK)
+    /* What is never published has no target, and can be read where other staged bytes can't. */
+    if (rc == FILEPROC_OK && !(s->facts->flags & FILEPROC_UPLOAD_PARTIAL))
         rc = fp_assembly_set_target(a, key, s->facts->size, err);
     if (rc == FILEPROC_OK)
         rc = read_parts(&p, a, s->facts, err);
@@ -538,6 +539,8 @@ void fpi_session_show(const fpi_session *s, fp_upload *upload)
 {
     if (s->state == FPI_UPLOAD_COMPLETED) /* the facts say all */
         return;
+    if (s->joining)
+        upload->flags |= FILEPROC_UPLOAD_JOINING;
     upload->status = fpi_upload_status(s->state, s->bytes);
     upload->chunks_uploaded = s->chunks;
     upload->bytes_received = s->bytes;

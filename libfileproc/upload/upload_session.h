@@ -31,6 +31,7 @@ typedef struct fpi_session {
     bool broken;       /* a commit has failed on the disk: the assembly must be opened anew */
     bool staged;       /* to be discarded when the upload has ended */
     bool verifying;    /* somebody reads back for the digest */
+    bool joining;      /* somebody puts it together */
     size_t completing; /* calls that want to complete it */
     size_t pins;       /* chunks and appends that use the assembly */
     size_t committing; /* appends that are just becoming durable */

@@ -1,7 +1,7 @@
 /* Owns: declaring the size of an upload that began without one.
  * Must not know: how its bytes arrive. */
+#include "upload/upload_concat.h"
 #include "upload/upload_lease.h"
-#include "upload/upload_private.h"
 
 static fp_status invalid(fp_error *err, uint64_t size, const char *what, uint64_t other)
 {
@@ -75,10 +75,12 @@ static fp_status settle(fp_uploads *ups, fpi_session *s, fp_error *err)
     return rc;
 }
 
-static fp_status set_size(fp_uploads *ups, fpi_session *s, uint64_t size, fp_error *err)
+fp_status fpi_upload_declare_size(fp_uploads *ups, fpi_session *s, uint64_t size, fp_error *err)
 {
-    fp_status rc;
+    fp_status rc = fpi_upload_check_size(ups, size, err);
 
+    if (rc < 0)
+        return rc;
     pthread_mutex_lock(&s->lock);
     rc = fpi_lease_enter(ups, s, FILEPROC_LEASE_TAKE_OVER, err);
     if (rc == FILEPROC_OK) {
@@ -109,7 +111,9 @@ fp_status fp_upload_set_size(fp_uploads *ups, const char *id, uint64_t size, fp_
     rc = fpi_session_open(ups, id, &s, err);
     if (rc < 0)
         return rc;
-    rc = set_size(ups, s, size, err);
+    rc = fpi_concat_check_fillable(s, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_upload_declare_size(ups, s, size, err);
     fpi_session_release(ups, s);
     return rc;
 }

@@ -57,7 +57,7 @@ class UploadsOptions(Sized):
 class UploadRequest(Sized):
     _fields_ = [("struct_size", c_size_t), ("filename", c_char_p), ("mime_type", c_char_p), ("owner", c_char_p),
                 ("metadata", c_char_p), ("size", c_uint64), ("note", c_char_p), ("size_unknown", c_uint32),
-                ("reserved", c_uint32), ("sha256", c_char_p), ("idempotency_key", c_char_p)]
+                ("flags", c_uint32), ("sha256", c_char_p), ("idempotency_key", c_char_p)]
 
 
 class FileQuery(Sized):
