@@ -33,7 +33,7 @@ void fpd_cors_methods(fpd_request *rq, const char *methods)
             rq, "Access-Control-Allow-Headers",
             "Authorization, Content-Digest, Content-Disposition, Content-Type, Idempotency-Key, "
             "If-None-Match, If-Range, Range, Repr-Digest, Tus-Resumable, Upload-Checksum, "
-            "Upload-Complete, Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Incomplete, "
+            "Upload-Complete, Upload-Concat, Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Incomplete, "
             "Upload-Length, Upload-Metadata, Upload-Offset, Want-Repr-Digest, "
             "X-HTTP-Method-Override, X-Request-Id, X-Requested-With");
         fpd_reply_header(rq, "Access-Control-Max-Age", "600");

@@ -67,7 +67,7 @@ static void write_head(fpd_request *rq, fpd_text *out, int status, const char *t
             "Access-Control-Expose-Headers: Content-Disposition, Content-Range, ETag, "
             "Idempotency-Replayed, Location, Repr-Digest, "
             "Retry-After, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, "
-            "Tus-Version, Upload-Complete, Upload-Defer-Length, Upload-Expires, Upload-Incomplete, "
+            "Tus-Version, Upload-Complete, Upload-Concat, Upload-Defer-Length, Upload-Expires, Upload-Incomplete, "
             "Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, X-Request-Id\r\n",
             rq->origin);
     if (rq->headers.size)

@@ -11,6 +11,9 @@
 #include "query.h"
 #include "request_id.h"
 
+/* Of a reply: what a client gave may come back in them. */
+#define HEADERS_MAX (24u * 1024u)
+
 static const char *const method_names[FPD_METHOD_COUNT] = {
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other",
 };
@@ -104,7 +107,7 @@ const fpd_bad_request *fpd_request_init(fpd_request *rq, const fpd_head *head, c
     rq->head = head;
     rq->wire = *wire;
     rq->scratch = scratch;
-    rq->headers = (fpd_text)FPD_TEXT_INIT(8192);
+    rq->headers = (fpd_text)FPD_TEXT_INIT(HEADERS_MAX);
     rq->started_ns = fpd_monotonic_ns();
     rq->method = method_by_name(head->method);
     fpd_request_id(fpd_request_header(rq, "X-Request-Id"), rq->id, sizeof(rq->id));

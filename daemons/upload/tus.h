@@ -7,8 +7,6 @@
 #include "router.h"
 
 #define FPD_TUS_BODY_TYPE "application/offset+octet-stream"
-/** Uploads that were made here have a note: this, and Upload-Metadata as it came. */
-#define FPD_TUS_NOTE "tus:"
 
 /** Adds the routes; app is borrowed. False when the router is full. */
 bool fpd_tus_routes_add(fpd_router *router, fpd_app *app);
@@ -24,7 +22,8 @@ bool fpd_tus_find(fpd_request *rq, fpd_app *app, fp_upload **upload);
  *  afterwards. False: the request is answered. */
 bool fpd_tus_append(fpd_request *rq, fpd_app *app, const fp_upload *upload, uint64_t offset,
                     fp_upload **out);
-/** Completes an open upload that has all its bytes, and replaces *upload by what it has become. False: the request is answered. */
+/** Completes an open upload that has all its bytes, and replaces *upload by what it has become; of a partial upload those that wait for
+ *  it. False: the request is answered. */
 bool fpd_tus_complete(fpd_request *rq, fpd_app *app, fp_upload **upload);
 
 /** The value of a header that is a number of bytes. False: it is answered with 400, or 413 when it is beyond all sizes. */

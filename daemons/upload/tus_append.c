@@ -4,6 +4,7 @@
 
 #include "header_value.h"
 #include "intake.h"
+#include "log.h"
 #include "problem.h"
 #include "reply.h"
 #include "tus.h"
@@ -49,20 +50,62 @@ bool fpd_tus_check_checksum(fpd_request *rq)
     return read_checksum(rq, &digest, &checked);
 }
 
+static bool replace(fp_upload **upload, fp_upload *other)
+{
+    fp_upload_free(*upload);
+    *upload = other;
+    return true;
+}
+
+/* The bytes of a partial upload are durable; what becomes of those that wait for it is another matter, which is come back to. */
+static bool complete_waiting(fpd_app *app, const fp_upload *upload)
+{
+    fp_error err = { 0 };
+
+    if (fp_upload_complete_waiting(app->uploads, upload->id, &err) < 0)
+        fpd_log(FILEPROC_LOG_WARN, "upload", "what waits for %s: %s", upload->id, err.message);
+    return true;
+}
+
+/* One that can't be put together now will be, unless a piece of it is gone: so it is not finished, and that is no failure. Its size
+ * may be known by now. */
+static bool complete_final(fpd_request *rq, fpd_app *app, fp_upload **upload)
+{
+    fp_upload *done = NULL;
+    fp_error err = { 0 };
+    fp_status rc;
+
+    if ((*upload)->flags & FILEPROC_UPLOAD_JOINING)
+        return true;
+    rc = fp_upload_complete(app->uploads, (*upload)->id, &done, &err);
+    if (rc == FILEPROC_OK)
+        return replace(upload, done);
+    if (rc == FILEPROC_ERR_IO || rc == FILEPROC_ERR_QUOTA)
+        fpd_log(FILEPROC_LOG_WARN, "upload", "%s: %s", (*upload)->id, err.message);
+    if (rc != FILEPROC_ERR_NOTFOUND && rc != FILEPROC_ERR_CORRUPT &&
+        fp_upload_get(app->uploads, (*upload)->id, &done, &err) == FILEPROC_OK)
+        return replace(upload, done);
+    fpd_tus_problem(rq, app, &err);
+    return false;
+}
+
 bool fpd_tus_complete(fpd_request *rq, fpd_app *app, fp_upload **upload)
 {
     fp_upload *done = NULL;
     fp_error err = { 0 };
 
-    if ((*upload)->file_id || (*upload)->size_unknown || (*upload)->offset != (*upload)->size)
+    if ((*upload)->file_id)
         return true;
-    if (fp_upload_complete(app->uploads, (*upload)->id, &done, &err) < 0) {
-        fpd_tus_problem(rq, app, &err);
-        return false;
-    }
-    fp_upload_free(*upload);
-    *upload = done;
-    return true;
+    if ((*upload)->flags & FILEPROC_UPLOAD_FINAL)
+        return complete_final(rq, app, upload);
+    if ((*upload)->size_unknown || (*upload)->offset != (*upload)->size)
+        return true;
+    if ((*upload)->flags & FILEPROC_UPLOAD_PARTIAL)
+        return complete_waiting(app, *upload);
+    if (fp_upload_complete(app->uploads, (*upload)->id, &done, &err) == FILEPROC_OK)
+        return replace(upload, done);
+    fpd_tus_problem(rq, app, &err);
+    return false;
 }
 
 bool fpd_tus_append(fpd_request *rq, fpd_app *app, const fp_upload *upload, uint64_t offset,
@@ -151,8 +194,13 @@ void fpd_tus_patch(fpd_request *rq, fpd_app *app)
     FPD_CLEANUP(fp_upload) after = NULL;
     uint64_t offset = 0;
 
-    if (!fpd_tus_check_type(rq) || !read_offset(rq, &offset) || !fpd_tus_check_checksum(rq) ||
-        !fpd_tus_find(rq, app, &upload))
+    if (!fpd_tus_find(rq, app, &upload))
+        return;
+    if (upload->flags & FILEPROC_UPLOAD_FINAL) {
+        fpd_problem(rq, 403, "upload_final", "The bytes of this upload are those of others.");
+        return;
+    }
+    if (!fpd_tus_check_type(rq) || !read_offset(rq, &offset) || !fpd_tus_check_checksum(rq))
         return;
     if ((offset != upload->offset && !mismatch(rq, upload, offset)) ||
         !take_length(rq, app, &upload) || !patch(rq, app, upload, offset, &after))

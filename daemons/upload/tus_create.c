@@ -1,11 +1,14 @@
 /* Owns: tus creation: what an upload is to be, and its first bytes when they come along.
  * Must not know: how bytes arrive. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "problem.h"
 #include "reply.h"
 #include "tus.h"
+#include "tus_concat.h"
 #include "tus_metadata.h"
+#include "tus_note.h"
 #include "upload_routes.h"
 
 #define UNNAMED "unnamed"
@@ -54,28 +57,25 @@ static bool read_metadata(fpd_request *rq, const char *header, fpd_tus_metadata 
     }
 }
 
-static bool create(fpd_request *rq, fpd_app *app, fp_upload_request *request, fp_upload **upload)
-{
-    const char *header = fpd_request_header(rq, "Upload-Metadata");
-    FPD_DISPOSE(fpd_tus_metadata) metadata = FPD_TUS_METADATA_INIT;
-    FPD_DISPOSE(fpd_text) note = FPD_TEXT_INIT(FPD_TUS_METADATA_MAX + sizeof(FPD_TUS_NOTE));
-    fp_error err = { 0 };
+/* What is asked for, as the headers say. */
+typedef struct plan {
+    const char *concat_header; /* or NULL */
+    fpd_tus_concat *concat;    /* of a final upload; memory of malloc() */
+    fp_upload_request request;
+} plan;
 
-    if (!read_metadata(rq, header ? header : "", &metadata))
-        return false;
-    fpd_text_printf(&note, FPD_TUS_NOTE "%s", header ? header : "");
-    if (note.failed) {
-        fpd_problem(rq, 503, "busy", "The server is out of memory.");
-        return false;
-    }
-    request->filename = metadata.filename.size ? metadata.filename.data : UNNAMED;
-    request->mime_type = metadata.type.size ? metadata.type.data : UNTYPED;
-    request->owner = metadata.owner.size ? metadata.owner.data : NULL;
-    request->metadata = metadata.json.size ? metadata.json.data : NULL;
-    request->note = note.data;
-    if (!fpd_rate_limit_owner(&app->limit, rq, request->owner))
-        return false;
-    if (fp_upload_create(app->uploads, request, upload, &err) < 0) {
+static bool make(fpd_request *rq, fpd_app *app, const plan *p, fp_upload **upload)
+{
+    const char *ids[FPD_TUS_CONCAT_IDS];
+    fp_error err = { 0 };
+    fp_status rc;
+
+    for (size_t i = 0; p->concat && i < p->concat->count; i++)
+        ids[i] = p->concat->ids[i];
+    rc = p->concat
+             ? fp_upload_concat(app->uploads, &p->request, ids, p->concat->count, upload, &err)
+             : fp_upload_create(app->uploads, &p->request, upload, &err);
+    if (rc < 0) {
         fpd_tus_problem(rq, app, &err);
         return false;
     }
@@ -83,21 +83,87 @@ static bool create(fpd_request *rq, fpd_app *app, fp_upload_request *request, fp
     return true;
 }
 
+static bool create(fpd_request *rq, fpd_app *app, plan *p, fp_upload **upload)
+{
+    const char *header = fpd_request_header(rq, "Upload-Metadata");
+    FPD_DISPOSE(fpd_tus_metadata) metadata = FPD_TUS_METADATA_INIT;
+    FPD_DISPOSE(fpd_text) note = FPD_TEXT_INIT(FPD_TUS_NOTE_MAX);
+
+    if (!read_metadata(rq, header ? header : "", &metadata))
+        return false;
+    fpd_tus_note_write(&note, p->concat_header, header);
+    if (note.failed) {
+        fpd_problem(rq, 503, "busy", "The server is out of memory.");
+        return false;
+    }
+    p->request.filename = metadata.filename.size ? metadata.filename.data : UNNAMED;
+    p->request.mime_type = metadata.type.size ? metadata.type.data : UNTYPED;
+    p->request.owner = metadata.owner.size ? metadata.owner.data : NULL;
+    p->request.metadata = metadata.json.size ? metadata.json.data : NULL;
+    p->request.note = note.data;
+    return fpd_rate_limit_owner(&app->limit, rq, p->request.owner) && make(rq, app, p, upload);
+}
+
+static bool concat_problem(fpd_request *rq, fpd_tus_concat_kind kind)
+{
+    if (kind == FPD_TUS_CONCAT_TOO_LONG)
+        fpd_problem(rq, 431, "concat_invalid", "Upload-Concat may have at most %u bytes.",
+                    FPD_TUS_CONCAT_MAX);
+    else
+        fpd_problem(rq, 400, "concat_invalid",
+                    "Upload-Concat is neither \"partial\" nor \"final;\" and addresses of uploads "
+                    "with single spaces between them.");
+    return false;
+}
+
+/* The pieces are all that a final upload has: no length, no bytes of its own. */
+static bool check_final(fpd_request *rq)
+{
+    if (rq->body_kind == FPD_BODY_NONE && !fpd_request_header(rq, "Upload-Length") &&
+        !fpd_request_header(rq, "Upload-Defer-Length"))
+        return true;
+    fpd_problem(rq, 400, "concat_invalid",
+                "A final upload has neither Upload-Length nor a body: the partial uploads have.");
+    return false;
+}
+
+/* Upload-Concat, or else a length. */
+static bool read_plan(fpd_request *rq, plan *p)
+{
+    fpd_tus_concat_kind kind;
+
+    p->concat_header = fpd_request_header(rq, "Upload-Concat");
+    if (!p->concat_header)
+        return read_length(rq, &p->request);
+    p->concat = calloc(1, sizeof(*p->concat));
+    if (!p->concat) {
+        fpd_problem(rq, 503, "busy", "The server is out of memory.");
+        return false;
+    }
+    kind = fpd_tus_concat_parse(p->concat_header, p->concat);
+    if (kind == FPD_TUS_CONCAT_FINAL)
+        return check_final(rq);
+    if (kind != FPD_TUS_CONCAT_PARTIAL)
+        return concat_problem(rq, kind);
+    free(p->concat);
+    p->concat = NULL;
+    p->request.flags = FILEPROC_UPLOAD_PARTIAL;
+    return read_length(rq, &p->request);
+}
+
 /* What can be refused is, before there is an upload. Location stands also in the answer to bytes that were not taken: they can be
  * sent again there. */
 void fpd_tus_create(fpd_request *rq, fpd_app *app)
 {
     bool with_upload = rq->body_kind != FPD_BODY_NONE;
-    fp_upload_request request = FILEPROC_UPLOAD_REQUEST_INIT;
+    plan p = { .request = FILEPROC_UPLOAD_REQUEST_INIT };
     FPD_CLEANUP(fp_upload) upload = NULL;
     FPD_CLEANUP(fp_upload) after = NULL;
+    bool made = (!with_upload || (fpd_tus_check_type(rq) && fpd_tus_check_checksum(rq))) &&
+                read_plan(rq, &p) && create(rq, app, &p, &upload);
 
-    if (fpd_request_header(rq, "Upload-Concat")) {
-        (void)bad_request(rq, "Uploads can't be put together here.");
-        return;
-    }
-    if ((with_upload && (!fpd_tus_check_type(rq) || !fpd_tus_check_checksum(rq))) ||
-        !read_length(rq, &request) || !create(rq, app, &request, &upload))
+    free(p.concat);
+    if (!made)
         return;
     fpd_reply_header(rq, "Location", "/v1/tus/%s", upload->id);
     if (with_upload) {

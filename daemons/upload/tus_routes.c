@@ -10,11 +10,13 @@
 #include "reply.h"
 #include "tus.h"
 #include "tus_checksum.h"
+#include "tus_note.h"
 #include "upload_routes.h"
 
 #define VERSION "1.0.0"
 #define EXTENSIONS                                                                                 \
-    "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination"
+    "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,"         \
+    "concatenation,concatenation-unfinished"
 #define COLLECTION_METHODS "POST, OPTIONS"
 #define UPLOAD_METHODS "HEAD, PATCH, DELETE, OPTIONS"
 
@@ -94,23 +96,23 @@ bool fpd_tus_find(fpd_request *rq, fpd_app *app, fp_upload **upload)
     return false;
 }
 
-/* What came from the client, and has been checked: visible ASCII. Longer than other headers may be. */
-static void show_metadata(fpd_request *rq, const fp_upload *upload)
+/* Of an upload that others are put together to, there is no offset before that is done. */
+static void show_place(fpd_request *rq, const fp_upload *upload)
 {
-    const size_t prefix = sizeof(FPD_TUS_NOTE) - 1;
+    bool final = (upload->flags & FILEPROC_UPLOAD_FINAL) != 0;
 
-    if (upload->note && strncmp(upload->note, FPD_TUS_NOTE, prefix) == 0 && upload->note[prefix])
-        fpd_text_printf(&rq->headers, "Upload-Metadata: %s\r\n", upload->note + prefix);
+    if (!final || upload->file_id)
+        fpd_reply_header(rq, "Upload-Offset", "%llu", (unsigned long long)upload->offset);
+    if (!upload->size_unknown)
+        fpd_reply_header(rq, "Upload-Length", "%llu", (unsigned long long)upload->size);
+    else if (!final)
+        fpd_reply_header(rq, "Upload-Defer-Length", "1");
 }
 
 static void answer_head(fpd_request *rq, const fp_upload *upload)
 {
-    fpd_reply_header(rq, "Upload-Offset", "%llu", (unsigned long long)upload->offset);
-    if (upload->size_unknown)
-        fpd_reply_header(rq, "Upload-Defer-Length", "1");
-    else
-        fpd_reply_header(rq, "Upload-Length", "%llu", (unsigned long long)upload->size);
-    show_metadata(rq, upload);
+    show_place(rq, upload);
+    fpd_tus_note_show(rq, upload);
     fpd_tus_expires(rq, upload);
     fpd_reply_header(rq, "Cache-Control", "no-store");
     fpd_reply(rq, 200, NULL, NULL, 0);

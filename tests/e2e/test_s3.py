@@ -111,6 +111,30 @@ def test_an_upload_over_tus_goes_through(daemon):
     assert content(daemon, status(daemon, tus.upload_id(path))["file_id"]) == data
 
 
+def test_an_upload_in_pieces_goes_through(daemon):
+    """Pieces that fit no part of the store, one of which is used twice, and a kill before they are put together."""
+    data = random.Random(6).randbytes(CHUNK).hex().encode()
+    pieces = data[:CHUNK + 7], data[CHUNK + 7:CHUNK + 8], data[CHUNK + 8:]
+    paths = []
+    for piece in pieces:
+        reply = tus.call(daemon, "POST", "/v1/tus", {"Upload-Concat": "partial", "Upload-Length": str(len(piece))})
+        paths.append(reply.headers["Location"])
+        tus.append(daemon, paths[-1], 0, piece[:len(piece) // 2])
+    listed = [*paths, paths[1]]
+    reply = tus.call(daemon, "POST", "/v1/tus", {"Upload-Concat": "final;" + " ".join(listed), "Upload-Metadata": tus.metadata()})
+    assert reply.status_code == 201, reply.text
+    path = reply.headers["Location"]
+    daemon.kill()
+    daemon.restart()
+    for place, piece in zip(paths, pieces):
+        at = tus.offset(daemon, place)
+        assert at == len(piece) // 2
+        tus.append(daemon, place, at, piece[at:])
+    done = status(daemon, tus.upload_id(path))
+    assert content(daemon, done["file_id"]) == data + pieces[1]
+    assert tus.head(daemon, path)["Upload-Offset"] == str(len(data) + 1)
+
+
 def test_an_upload_over_tus_without_a_length_goes_through(daemon):
     data = random.Random(5).randbytes(CHUNK).hex().encode()
     path = tus.create(daemon)

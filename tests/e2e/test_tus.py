@@ -52,7 +52,8 @@ def test_options_tell_what_there_is_to_anybody(server):
             assert reply.headers["Tus-Version"] == "1.0.0" and reply.headers["Tus-Resumable"] == "1.0.0"
             assert int(reply.headers["Tus-Max-Size"]) > 0
             assert reply.headers["Tus-Extension"].split(",") == [
-                "creation", "creation-with-upload", "creation-defer-length", "expiration", "checksum", "termination"]
+                "creation", "creation-with-upload", "creation-defer-length", "expiration", "checksum", "termination",
+                "concatenation", "concatenation-unfinished"]
             assert reply.headers["Tus-Checksum-Algorithm"].split(",") == ["sha1", "sha256", "md5", "crc32c"]
 
 
@@ -204,12 +205,6 @@ def test_limits_are_those_of_the_other_door(server):
     check_problem(call(server, "POST", "/v1/tus", {"Upload-Length": "1", "Upload-Metadata": metadata(filename="..")}), 422,
                   "filename_invalid")
     check_problem(call(server, "POST", "/v1/tus", {"Upload-Length": "1", "Upload-Metadata": "k " + "YWFh" * 2000}), 431)
-
-
-def test_concatenation_is_not_pretended(server):
-    for value in ("partial", "final;/v1/tus/a /v1/tus/b"):
-        check_problem(call(server, "POST", "/v1/tus", {"Upload-Length": "1", "Upload-Concat": value,
-                                                       "Upload-Metadata": metadata()}), 400)
 
 
 # ---- creation-with-upload
@@ -510,8 +505,9 @@ def test_killed_in_the_middle_of_a_patch_the_upload_goes_on(daemon):
 TOP = pathlib.Path(__file__).parents[2]
 
 
-def test_what_the_documents_show_works(server, tmp_path):
-    block = re.search(r"## The tus door.*?```sh\n(.*?)```", (TOP / "docs" / "uploads.md").read_text(), re.S)
+@pytest.mark.parametrize("title", ["## The tus door", "### In pieces, side by side"])
+def test_what_the_documents_show_works(server, tmp_path, title):
+    block = re.search(rf"{title}.*?```sh\n(.*?)```", (TOP / "docs" / "uploads.md").read_text(), re.S)
     assert block, "docs/uploads.md shows it no more"
     script = block.group(1).replace("localhost:8000", f"127.0.0.1:{server.port}")
     (tmp_path / "photo.jpg").write_bytes(PHOTOS[0].read_bytes())

@@ -45,7 +45,8 @@ def check(daemon, url, data, name):
 @pytest.mark.parametrize("options", [{}, CHUNKED, {**CHUNKED, "uploadDataDuringCreation": True},
                                      {**CHUNKED, "overridePatchMethod": True},
                                      {**CHUNKED, "stream": True, "uploadLengthDeferred": True},
-                                     {**CHUNKED, "addRequestId": True}], ids=lambda options: "-".join(options) or "plain")
+                                     {**CHUNKED, "addRequestId": True}, {"parallelUploads": 3},
+                                     {**CHUNKED, "parallelUploads": 2}], ids=lambda options: "-".join(options) or "plain")
 def test_tus_js_client_uploads(server, file, options):
     done = javascript(server, file, options)
     assert done["requests"][0] == "POST"
@@ -80,6 +81,25 @@ def test_tus_js_client_goes_on_after_the_server_was_killed(daemon, tmp_path):
         daemon.start()
     client.join()
     assert result["requests"].count("PATCH") > 1 and "HEAD" in result["requests"], result
+    check(daemon, result["url"], data, "ä name.txt")
+
+
+@pytest.mark.daemon_options("--chunk-size", "64KiB", "--max-file-size", "300MiB")
+def test_tus_js_client_puts_parallel_uploads_together_though_the_server_is_killed(daemon, tmp_path):
+    data = random.Random(4).randbytes(60 << 20).hex().encode()
+    file = tmp_path / "file.txt"
+    file.write_bytes(data)
+    result = {}
+    client = threading.Thread(target=lambda: result.update(javascript(daemon, file, {"parallelUploads": 3}, 120)))
+    client.start()
+    staging = daemon.data / "objects" / "staging"
+    for _ in range(2):
+        wait_until(lambda: not client.is_alive() or any(path.stat().st_blocks for path in staging.glob("*.data")))
+        time.sleep(0.1)
+        daemon.kill()
+        daemon.start()
+    client.join()
+    assert result["requests"].count("POST") >= 4, result
     check(daemon, result["url"], data, "ä name.txt")
 
 

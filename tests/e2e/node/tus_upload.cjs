@@ -12,7 +12,7 @@ const bytes = fs.createReadStream(file);
 // A file that is read has a length, and tus-js-client (4.3.1) then announces too much for the last request.
 const upload = new tus.Upload(stream ? bytes.pipe(new PassThrough()) : bytes, {
   endpoint,
-  uploadSize: stream ? undefined : fs.statSync(file).size,
+  uploadSize: stream || options.parallelUploads ? undefined : fs.statSync(file).size,
   metadata: { filename: "ä name.txt", filetype: "text/plain" },
   retryDelays: Array(60).fill(100),
   onBeforeRequest: (request) => { requests.push(request.getMethod()); },
