@@ -37,6 +37,27 @@ fpd_query_result fpd_query_find(const char *query, const char *name, char *out, 
     return result;
 }
 
+fpd_query_result fpd_query_next(const char **query, char *name, size_t name_capacity, char *value,
+                                size_t value_capacity)
+{
+    const char *at = *query, *equals;
+    size_t size, name_size;
+
+    while (at && *at == '&')
+        at++;
+    if (!at || !*at)
+        return FPD_QUERY_ABSENT;
+    size = strcspn(at, "&");
+    *query = at + size;
+    equals = memchr(at, '=', size);
+    name_size = equals ? (size_t)(equals - at) : size;
+    if (!fpd_percent_decode(at, name_size, true, name, name_capacity) ||
+        !fpd_percent_decode(equals ? equals + 1 : at + size, equals ? size - name_size - 1 : 0,
+                            true, value, value_capacity))
+        return FPD_QUERY_MALFORMED;
+    return FPD_QUERY_FOUND;
+}
+
 fpd_number_result fpd_number_parse(const char *text, int64_t *out)
 {
     bool negative = *text == '-', too_large = false;

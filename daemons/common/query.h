@@ -16,6 +16,10 @@ typedef enum fpd_query_result {
 /** Looks for `name` in `query` (may be NULL) and decodes its value into `out`. */
 fpd_query_result fpd_query_find(const char *query, const char *name, char *out, size_t capacity);
 
+/** Reads the pair that *query begins with, and moves *query on; FPD_QUERY_ABSENT at the end. */
+fpd_query_result fpd_query_next(const char **query, char *name, size_t name_capacity, char *value,
+                                size_t value_capacity);
+
 typedef enum fpd_number_result {
     FPD_NUMBER_OK,
     FPD_NUMBER_NONE,     /* not a decimal integer */

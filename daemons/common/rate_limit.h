@@ -12,7 +12,7 @@ typedef struct fpd_rate_limit {
     fp_cache *cache;
     uint64_t per_client, per_owner; /* in a window */
     uint32_t window_ms;
-    const char *proxies; /* addresses, separated by commas, whose X-Forwarded-For is believed */
+    const char *proxies; /* addresses, separated by commas, whose X-Forwarded-... is believed */
 } fpd_rate_limit;
 
 /** Count a request of its client's, or something that an owner does (NULL: nobody's). False: it was too much, and is answered with

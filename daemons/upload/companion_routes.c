@@ -11,9 +11,6 @@
 #include "reply.h"
 #include "upload_routes.h"
 
-/* What clients are told is the key. They give it back with every request and make none of it; the object's real one has an id that is
- * not known to them before the end. */
-#define KEY_PREFIX "uploads/"
 #define UNTYPED "application/octet-stream"
 
 void fpd_companion_problem(fpd_request *rq, fpd_app *app, const fp_error *err)
@@ -25,16 +22,21 @@ void fpd_companion_problem(fpd_request *rq, fpd_app *app, const fp_error *err)
         fpd_upload_problem(rq, app, err);
 }
 
+bool fpd_companion_is_key(const char *key, const char *upload_id)
+{
+    const size_t prefix = sizeof(FPD_COMPANION_KEY) - 1;
+
+    return strncmp(key, FPD_COMPANION_KEY, prefix) == 0 && strcmp(key + prefix, upload_id) == 0;
+}
+
 bool fpd_companion_check_key(fpd_request *rq)
 {
-    const size_t prefix = sizeof(KEY_PREFIX) - 1;
     char key[256];
     bool found;
 
     if (!fpd_request_query(rq, "key", key, sizeof(key), &found))
         return false;
-    if (found && strncmp(key, KEY_PREFIX, prefix) == 0 &&
-        strcmp(key + prefix, rq->parameters[0]) == 0)
+    if (found && fpd_companion_is_key(key, rq->parameters[0]))
         return true;
     if (found)
         fpd_problem(rq, 404, "upload_not_found", "The upload has another key.");
@@ -45,8 +47,8 @@ bool fpd_companion_check_key(fpd_request *rq)
 
 /* ---- the beginning ---- */
 
-/* Before there is an upload; signing sends nothing. */
-static bool check_storage(fpd_request *rq, fpd_app *app)
+/* Signing sends nothing. */
+bool fpd_companion_check_storage(fpd_request *rq, fpd_app *app)
 {
     FPD_DISPOSE(fp_buf) url = FILEPROC_BUF_INIT;
     fp_error err = { 0 };
@@ -86,12 +88,28 @@ static void answer_begun(fpd_request *rq, fpd_app *app, const fp_upload *upload)
         return;
     }
 
-    fpd_text_printf(&json,
-                    "{\"key\":\"" KEY_PREFIX "%s\",\"uploadId\":\"%s\",\"bucket\":", upload->id,
-                    upload->id);
+    fpd_text_printf(&json, "{\"key\":\"" FPD_COMPANION_KEY "%s\",\"uploadId\":\"%s\",\"bucket\":",
+                    upload->id, upload->id);
     fpd_text_json(&json, fp_config_string(app->config, "MINIO_BUCKET"));
     fpd_text_printf(&json, ",\"partSize\":%llu}", (unsigned long long)part_size);
     fpd_reply_json(rq, 200, &json);
+}
+
+bool fpd_companion_create(fpd_request *rq, fpd_app *app, fp_upload_request *request,
+                          fp_upload **upload)
+{
+    fp_error err = { 0 };
+
+    if (!fpd_rate_limit_owner(&app->limit, rq, request->owner))
+        return false;
+    if (!request->mime_type || !*request->mime_type)
+        request->mime_type = UNTYPED;
+    if (fp_upload_create(app->uploads, request, upload, &err) < 0) {
+        fpd_companion_problem(rq, app, &err);
+        return false;
+    }
+    fpd_count_upload(app, FPD_UPLOAD_INITIATED);
+    return true;
 }
 
 static void begin(fpd_request *rq, void *user_data)
@@ -101,25 +119,18 @@ static void begin(fpd_request *rq, void *user_data)
     fp_upload_request request = FILEPROC_UPLOAD_REQUEST_INIT;
     FPD_CLEANUP(fp_upload) upload = NULL;
     FPD_MEMORY metadata = NULL;
-    fp_error err = { 0 };
 
-    if (!check_storage(rq, app))
+    if (!fpd_companion_check_storage(rq, app))
         return;
     body = fpd_json_body(rq, false);
     if (!body || !fpd_json_string(rq, body, "filename", true, &request.filename) ||
         !fpd_json_string(rq, body, "type", false, &request.mime_type) ||
         !fpd_upload_metadata(rq, body, &metadata) || !read_owner(rq, body, &request.owner) ||
-        !read_size(rq, body, &request) || !fpd_rate_limit_owner(&app->limit, rq, request.owner))
+        !read_size(rq, body, &request))
         return;
     request.metadata = metadata;
-    if (!request.mime_type || !*request.mime_type)
-        request.mime_type = UNTYPED;
-    if (fp_upload_create(app->uploads, &request, &upload, &err) < 0) {
-        fpd_companion_problem(rq, app, &err);
-        return;
-    }
-    fpd_count_upload(app, FPD_UPLOAD_INITIATED);
-    answer_begun(rq, app, upload);
+    if (fpd_companion_create(rq, app, &request, &upload))
+        answer_begun(rq, app, upload);
 }
 
 /* ---- the end ---- */
@@ -162,7 +173,7 @@ static bool read_parts(fpd_request *rq, const json_t *body, fp_direct_part **par
     return ok;
 }
 
-static void answer_completed(fpd_request *rq, const fpd_app *app, const fp_upload *upload)
+void fpd_companion_completed(fpd_request *rq, const fpd_app *app, const fp_upload *upload)
 {
     FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(16u * 1024u);
 
@@ -204,7 +215,7 @@ static void complete(fpd_request *rq, void *user_data)
     if (rc < 0)
         fpd_companion_problem(rq, app, &err);
     else
-        answer_completed(rq, app, upload);
+        fpd_companion_completed(rq, app, upload);
 }
 
 static void abort_upload(fpd_request *rq, void *user_data)
@@ -222,14 +233,6 @@ static void abort_upload(fpd_request *rq, void *user_data)
 
 /* ---- what is not there ---- */
 
-/* An object that is sent in one request would never become a file: Uppy does not say when it is there. */
-static void refuse_params(fpd_request *rq, void *user_data)
-{
-    (void)user_data;
-    fpd_problem(rq, 501, "presign_unsupported",
-                "Uploads go in parts here: set shouldUseMultipart to true in @uppy/aws-s3.");
-}
-
 static void refuse_credentials(fpd_request *rq, void *user_data)
 {
     (void)user_data;
@@ -245,7 +248,9 @@ static const fpd_route routes[] = {
     { FPD_METHOD_GET, "/s3/multipart/{id}/{number}", fpd_companion_sign, 0 },
     { FPD_METHOD_POST, "/s3/multipart/{id}/complete", complete, 0 },
     { FPD_METHOD_DELETE, "/s3/multipart/{id}", abort_upload, 0 },
-    { FPD_METHOD_GET, "/s3/params", refuse_params, 0 },
+    { FPD_METHOD_GET, "/s3/params", fpd_companion_params, 0 },
+    { FPD_METHOD_POST, "/s3/post", fpd_companion_post, 0 },
+    { FPD_METHOD_GET, "/s3/post/uploads/{id}", fpd_companion_posted, 0 },
     { FPD_METHOD_GET, "/s3/sts", refuse_credentials, 0 },
 };
 

@@ -11,6 +11,7 @@ import subprocess
 import time
 
 import pytest
+import requests
 
 import s3_bucket
 from api import ask, content, initiate, send_chunk, complete, status, wait_until
@@ -170,6 +171,22 @@ def test_uppy_sends_parts_straight_to_the_s3_server(page, direct):
     assert file["filename"] == "file.zip" and file["owner"] == "somebody" and file["mime_type"] == "application/zip"
     assert len(s3_requests(page, re.escape(direct.network.proxy.address) + ".*partNumber=")) >= 3, "past the daemon"
     assert s3_requests(page, r"/s3/multipart/[0-9a-f-]+\?key="), "it went on with what was there"
+
+
+@needs_s3
+@pytest.mark.parametrize("size", [0, 1, 7 * MIB])
+def test_uppy_sends_small_files_in_one_request(page, direct, network, size):
+    """As it does unless told otherwise; the largest one over a network that breaks."""
+    between = network(f"127.0.0.1:{direct.port}")
+    if size > MIB:
+        between.cut_at(3 * MIB)
+    begin(page, f"sendToS3('{between.url}', {file_of('file.zip', size)}, null, {{ shouldUseMultipart: false }})")
+    if size > MIB:
+        between.stay_away()
+    done = result(page)
+    reply = requests.get(done["uploadURL"], timeout=60)
+    assert reply.status_code == 200 and hashlib.sha256(reply.content).hexdigest() == done["sha256"], done
+    assert reply.url.endswith("/content") and len(reply.content) == size
 
 
 @needs_s3

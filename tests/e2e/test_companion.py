@@ -19,6 +19,7 @@ from api import (UNKNOWN, all_items, ask, check_problem, content, get, initiate,
                  wait_until)
 from daemon_process import Daemon
 from media_files import PHOTOS
+from raw_http import Connection, request
 
 S3 = os.environ.get("FILEPROC_TEST_S3_ENDPOINT")
 PART = 5 << 20
@@ -285,6 +286,90 @@ def test_a_store_that_signs_nothing_answers_501(server):
 def test_what_is_not_offered_answers_501(server):
     for path in ("/s3/params?filename=a&type=text/plain", "/s3/sts"):
         check_problem(ask(server, "GET", path), 501, "presign_unsupported")
+
+
+# ---- files that go in one request ----
+
+def parameters(daemon, headers=None, **more):
+    reply = ask(daemon, "GET", "/s3/params", params={"filename": "file.zip", "type": "application/zip", **more}, headers=headers)
+    assert reply.status_code == 200, reply.text
+    told = reply.json()
+    assert told["method"] == "POST" and set(told["fields"]) == {"key"}
+    return told
+
+
+def post(told, data, **more):
+    """The field file comes last."""
+    return requests.post(told["url"], data={**told["fields"], **more}, files={"file": data}, timeout=60)
+
+
+@needs_s3
+def test_a_small_file_goes_in_one_request(direct):
+    data = os.urandom(PART + 7)
+    told = parameters(direct, **{"metadata[user_id]": "somebody", "metadata[näme]": "a b"})
+    assert told["url"] == direct.url + "/s3/post"
+    reply = post(told, data)
+    assert reply.status_code == 200 and post(told, data).json() == reply.json() == post(told, b"").json()
+    file_id = reply.json()["file_id"]
+    assert content(direct, file_id) == data and requests.get(f"{told['url']}/{told['fields']['key']}", timeout=30).content == data
+    file = get(direct, f"/v1/files/{file_id}")
+    assert file["owner"] == "somebody" and file["sha256"] == hashlib.sha256(data).hexdigest()
+    assert status(direct, told["fields"]["key"].rpartition("/")[2])["metadata"] == {"user_id": "somebody", "näme": "a b"}
+    empty = post(parameters(direct), b"").json()
+    assert empty["size"] == 0 and content(direct, empty["file_id"]) == b""
+
+
+@needs_s3
+def test_a_request_that_broke_off_is_sent_again(direct):
+    data = os.urandom(3 * PART)
+    told = parameters(direct)
+    upload_id = told["fields"]["key"].rpartition("/")[2]
+    body = requests.Request("POST", told["url"], data=told["fields"], files={"file": data}).prepare()
+    with Connection(direct) as connection:
+        connection.send(request("POST", "/s3/post", f"Content-Type: {body.headers['Content-Type']}",
+                                f"Content-Length: {len(body.body)}") + body.body[:PART + 1000])
+    wait_until(lambda: PART < status(direct, upload_id)["bytes_received"] < PART + 1000)
+    assert requests.get(f"{told['url']}/{told['fields']['key']}", timeout=30).status_code == 404, "there is no file yet"
+    check_problem(post(told, data[:5]), 400, "length_invalid")
+    assert content(direct, post(told, data).json()["file_id"]) == data
+
+
+@needs_s3
+def test_what_can_not_go_in_one_request_is_refused(direct):
+    for more, code in (({"filename": None}, "parameter_invalid"), ({"metadata[user_id]": ["a", "b"]}, "parameter_invalid"),
+                       ({"filename": "a/"}, "filename_invalid")):
+        check_problem(ask(direct, "GET", "/s3/params", params={"filename": "a", "type": "application/zip", **more}), 422, code)
+    check_problem(ask(direct, "GET", "/s3/params?filename=a&type=text/x-evil"), 415, "type_not_allowed")
+    check_problem(ask(direct, "GET", "/s3/params?filename=a&metadata[a]=%ff"), 422, "parameter_invalid")
+    told, url = parameters(direct), direct.url + "/s3/post"
+    key = told["fields"]["key"]
+    check_problem(requests.post(url, files={"file": b"x", "key": (None, key)}, timeout=30), 404, "upload_not_found")
+    for wrong in ("", "uploads/", f"uploads/{UNKNOWN}", f"files/{key}", key + "x" * 300):
+        check_problem(requests.post(url, data={"key": wrong}, files={"file": b"x"}, timeout=30), 404, "upload_not_found")
+    check_problem(requests.post(url, files={"key": (None, key)}, timeout=30), 422, "parameter_invalid")
+    check_problem(requests.post(url, data=told["fields"], timeout=30), 415, "unsupported_media_type")
+    check_problem(requests.post(url, data=b"x", headers={"Content-Type": "multipart/form-data; boundary=y"}, timeout=30), 400,
+                  "body_incomplete")
+    check_problem(post(told, bytes((40 << 20) + 1)), 413, "size_too_large")
+    assert ask(direct, "DELETE", f"/v1/uploads/{key.rpartition('/')[2]}").status_code == 200
+    check_problem(post(told, b"x"), 409, "upload_cancelled")
+
+
+@needs_s3
+def test_the_address_is_what_the_page_can_reach(tmp_path):
+    """TLS ends in front of the daemon: whom it believes, and what a page shows by itself."""
+    env = {**environment(s3_bucket.make("proxied")), "FILEPROC_ALLOWED_HOSTS": "files.example.com"}
+    daemon = Daemon(tmp_path / "fileprocd", env=env).start()
+    host = {"Host": "files.example.com"}
+    for headers, scheme in (({}, "http"), ({"X-Forwarded-Proto": "https"}, "http"), ({"Origin": "https://app.example.com"}, "https"),
+                            ({"Referer": "https://files.example.com/upload"}, "https"), ({"Origin": "http://app.example.com"}, "http")):
+        assert parameters(daemon, {**host, **headers})["url"] == scheme + "://files.example.com/s3/post", headers
+    assert daemon.end() is None
+    daemon = Daemon(tmp_path / "believes", env={**env, "FILEPROC_TRUSTED_PROXIES": "127.0.0.1"}).start()
+    for told, scheme in (("https", "https"), ("http", "http")):
+        headers = {**host, "X-Forwarded-Proto": told, "Origin": "https://app.example.com"}
+        assert parameters(daemon, headers)["url"] == scheme + "://files.example.com/s3/post"
+    assert daemon.end() is None
 
 
 @needs_s3

@@ -41,6 +41,33 @@ START_TEST(twice_and_malformed_are_told_apart)
 }
 END_TEST
 
+START_TEST(pairs_come_one_after_the_other)
+{
+    const char *query = "&a%5Bb%5D=c+d&&e=&f&g=%zz&h=i&";
+    char name[8], value[8];
+
+#define NEXT() fpd_query_next(&query, name, sizeof(name), value, sizeof(value))
+    ck_assert_int_eq(NEXT(), FPD_QUERY_FOUND);
+    ck_assert_str_eq(name, "a[b]");
+    ck_assert_str_eq(value, "c d");
+    ck_assert_int_eq(NEXT(), FPD_QUERY_FOUND);
+    ck_assert_str_eq(name, "e");
+    ck_assert_str_eq(value, "");
+    ck_assert_int_eq(NEXT(), FPD_QUERY_FOUND);
+    ck_assert_str_eq(name, "f");
+    ck_assert_str_eq(value, "");
+    ck_assert_int_eq(NEXT(), FPD_QUERY_MALFORMED);
+    ck_assert_int_eq(NEXT(), FPD_QUERY_FOUND);
+    ck_assert_str_eq(name, "h");
+    ck_assert_int_eq(NEXT(), FPD_QUERY_ABSENT);
+    ck_assert_int_eq(NEXT(), FPD_QUERY_ABSENT);
+    query = NULL;
+    ck_assert_int_eq(NEXT(), FPD_QUERY_ABSENT);
+    query = "abcdefgh=1";
+    ck_assert_int_eq(NEXT(), FPD_QUERY_MALFORMED);
+}
+END_TEST
+
 START_TEST(numbers_are_read_strictly)
 {
     int64_t n = -1;
@@ -65,4 +92,5 @@ START_TEST(numbers_are_read_strictly)
 END_TEST
 
 RUN_TESTS("query", finds_and_decodes_a_parameter, absent_is_not_found,
-          twice_and_malformed_are_told_apart, numbers_are_read_strictly)
+          twice_and_malformed_are_told_apart, pairs_come_one_after_the_other,
+          numbers_are_read_strictly)
