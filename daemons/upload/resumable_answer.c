@@ -209,7 +209,7 @@ void fpd_resumable_finish(fpd_resumable *r, const fp_upload *upload)
         rc = fp_upload_set_size(r->app->uploads, upload->id, upload->offset, &err);
     if (rc == FILEPROC_OK)
         rc = fp_upload_complete(r->app->uploads, upload->id, &done, &err);
-    if (rc < 0) {
+    if (rc != FILEPROC_OK) {
         answer_failure(r, &err);
         return;
     }

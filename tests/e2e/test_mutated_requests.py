@@ -6,6 +6,7 @@ import random
 import re
 import socket
 
+import ietf
 import tus
 from api import get, initiate, upload
 from raw_http import request
@@ -24,6 +25,7 @@ def seeds(server):
     pipeline = b'{"pipeline":{"steps":[{"name":"x","operation":"text.stats","params":{}}]}}'
     chunk = f"/v1/uploads/{upload_id}/chunk?chunk_index=0"
     over_tus, deferred, speaks = tus.create(server, 100000), tus.create(server), "Tus-Resumable: 1.0.0"
+    resumable = ietf.created(server)
     json_type = "Content-Type: application/json"
     return [
         request("POST", "/v1/uploads/initiate", json_type, f"Content-Length: {len(body)}", body=body),
@@ -48,6 +50,13 @@ def seeds(server):
                 "Transfer-Encoding: chunked", body=b"a\r\n" + b"z" * 10 + b"\r\n0\r\n\r\n"),
         request("HEAD", over_tus, speaks),
         request("POST", over_tus, speaks, "X-HTTP-Method-Override: HEAD"),
+        ietf.post_head(11, f"Content-Digest: {ietf.digest(b'hello world')}", f"Repr-Digest: {ietf.digest(b'hello world')}",
+                       "Want-Repr-Digest: sha-256=1", "Upload-Length: 11", f"Upload-Metadata: {tus.metadata()}",
+                       "Content-Disposition: inline; filename=\"a\"; filename*=UTF-8''%e2%82%ac") + b"hello world",
+        ietf.patch_head(resumable, 0, 10, "Upload-Length: 100", "Upload-Draft-Interop-Version: 6", complete=False) + b"z" * 10,
+        request("PATCH", resumable, "Upload-Offset: 0", "Upload-Incomplete: ?1", "Upload-Draft-Interop-Version: 3",
+                "Transfer-Encoding: chunked", body=b"a\r\n" + b"z" * 10 + b"\r\n0\r\n\r\n"),
+        request("HEAD", resumable, "Upload-Draft-Interop-Version: 5"),
         request("OPTIONS", "/v1/files", "Origin: https://app.example.com", "Access-Control-Request-Method: GET"),
         request("GET", "/metrics"),
     ]

@@ -17,6 +17,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 
+import ietf  # noqa: E402
 import s3_bucket  # noqa: E402
 import tus  # noqa: E402
 from api import (ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk,  # noqa: E402
@@ -129,6 +130,47 @@ def test_an_upload_over_tus_changes_the_daemon_in_the_middle_of_a_patch(pair):
     tus.append(pair[0], path, after, data[after:])
     done = status(pair[1], tus.upload_id(path))
     assert done["status"] == "completed" and content(pair[1], done["file_id"]) == data
+
+
+def test_a_resumable_upload_changes_the_daemon_in_the_middle_of_a_patch(pair):
+    """Looking at the other daemon ends the request that was at work; the offset that is told there holds at both."""
+    data = some_bytes(20 * CHUNK).hex().encode()
+    path = ietf.created(pair[0], data[:CHUNK + 100])
+    at = CHUNK + 100
+    for turn in range(4):
+        one, other = pair[turn % 2], pair[1 - turn % 2]
+        with Connection(one) as stuck:
+            stuck.send(ietf.patch_head(path, at, 4 * CHUNK, complete=False) + data[at:at + CHUNK])
+            time.sleep(0.2)
+            began = time.monotonic()
+            assert ietf.offset(other, path) >= at
+            at = ietf.offset(other, path)
+            assert time.monotonic() - began < 4
+            try:
+                stuck.send(b"x" * 3 * CHUNK)
+            except OSError:
+                pass  # ended already
+            at = ietf.append(other, path, at, data[at:at + 1000])
+        for daemon in pair:
+            assert ietf.offset(daemon, path) == at
+    done = ietf.finish(pair[0], path, at, data[at:])
+    for daemon in pair:
+        assert ietf.complete_of(ietf.head(daemon, path)) is True and content(daemon, done["file_id"]) == data
+        assert ietf.finish(daemon, path, len(data)) == done
+
+
+def test_an_upload_goes_from_door_to_door_and_daemon_to_daemon(pair):
+    """Begun over REST, continued over tus, looked at and finished over the IETF door."""
+    data = some_bytes(3 * CHUNK).hex().encode()
+    session = initiate(pair[0], len(data))
+    send_chunk(pair[1], session["upload_id"], 0, data[:CHUNK])
+    at = tus.append(pair[0], f"/v1/tus/{session['upload_id']}", CHUNK, data[CHUNK:CHUNK + 1000])
+    path = f"{ietf.TARGET}/{session['upload_id']}"
+    for daemon in pair:
+        reply = ietf.head(daemon, path)
+        assert reply.headers["Upload-Offset"] == str(at) and ietf.complete_of(reply) is False
+    done = ietf.finish(pair[1], path, at, data[at:])
+    assert content(pair[0], done["file_id"]) == data and tus.offset(pair[0], f"/v1/tus/{session['upload_id']}") == len(data)
 
 
 def test_chunks_side_by_side_through_both(pair):

@@ -13,6 +13,7 @@ import requests
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 
+import ietf  # noqa: E402
 import tus  # noqa: E402
 from api import (ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk, try_complete,  # noqa: E402
                  wait_until)
@@ -133,6 +134,40 @@ def test_an_upload_in_pieces_goes_through(daemon):
     done = status(daemon, tus.upload_id(path))
     assert content(daemon, done["file_id"]) == data + pieces[1]
     assert tus.head(daemon, path)["Upload-Offset"] == str(len(data) + 1)
+
+
+def test_a_resumable_upload_goes_through(daemon):
+    """Appends that fit no part of the store, a chunk of the other door, a connection that breaks, a stuck one, a kill."""
+    data = random.Random(6).randbytes(CHUNK * 7 // 4).hex().encode()  # of three chunks and a half
+    path = ietf.created(daemon, data[:7], {"Upload-Length": str(len(data)), "Repr-Digest": ietf.digest(data)})
+    at = ietf.append(daemon, path, 7, data[7:7 + CHUNK])
+    send_chunk(daemon, ietf.upload_id(path), 2, chunk_of(data, 2))
+    with Connection(daemon) as connection:
+        connection.send(ietf.patch_head(path, at, len(data) - at) + data[at:at + 1000])
+    wait_until(lambda: ietf.offset(daemon, path) == at + 1000)
+    with Connection(daemon) as connection:
+        connection.send(ietf.patch_head(path, at + 1000, len(data) - at - 1000) + data[at + 1000:at + 2000])
+        time.sleep(0.2)
+        assert ietf.offset(daemon, path) == at + 2000
+    daemon.kill()
+    daemon.restart()
+    at = ietf.offset(daemon, path)
+    check_problem(ietf.patch(daemon, path, at, data[at:2 * CHUNK], False, {"Content-Digest": ietf.digest(b"other")}), 400,
+                  "digest_mismatch")
+    at = ietf.append(daemon, path, at, data[at:2 * CHUNK], {"Content-Digest": ietf.digest(data[at:2 * CHUNK])})
+    assert at == 3 * CHUNK, "behind the chunk that was there"
+    done = ietf.finish(daemon, path, at, data[at:])
+    assert content(daemon, done["file_id"]) == data and ietf.complete_of(ietf.head(daemon, path)) is True
+
+
+def test_a_resumable_upload_without_a_length_goes_through(daemon):
+    data = random.Random(7).randbytes(CHUNK).hex().encode()
+    path = ietf.created(daemon, data[:CHUNK + 1])
+    daemon.kill()
+    daemon.restart()
+    assert ietf.offset(daemon, path) == CHUNK + 1
+    done = ietf.finish(daemon, path, CHUNK + 1, iter([data[CHUNK + 1:]]))
+    assert content(daemon, done["file_id"]) == data
 
 
 def test_an_upload_over_tus_without_a_length_goes_through(daemon):
