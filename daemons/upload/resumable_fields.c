@@ -23,7 +23,8 @@ bool fpd_resumable_is_before(const fpd_resumable *r, int64_t version)
 
 bool fpd_resumable_is_whole(const fpd_resumable *r, const fp_upload *upload)
 {
-    return fpd_resumable_is_before(r, 7) && !upload->size_unknown && upload->offset == upload->size;
+    return fpd_resumable_is_before(r, 7) && !(upload->flags & FILEPROC_UPLOAD_PARTIAL) &&
+           !upload->size_unknown && upload->offset == upload->size;
 }
 
 /* An item that comes twice is a list, and so no item. */

@@ -62,7 +62,8 @@ static bool settle(fpd_resumable *r, fp_upload **upload)
         fp_append *append = NULL;
         fp_status rc;
 
-        if ((*upload)->file_id || strcmp((*upload)->status, "failed") == 0)
+        if ((*upload)->file_id || strcmp((*upload)->status, "failed") == 0 ||
+            ((*upload)->flags & FILEPROC_UPLOAD_FINAL))
             return true;
         rc =
             fp_append_begin(r->app->uploads, (*upload)->id, (*upload)->offset, NULL, &append, &err);

@@ -608,6 +608,22 @@ def test_an_upload_goes_from_door_to_door(server):
         check_completed(server, path, data)
 
 
+def test_pieces_of_tus_can_be_looked_at_and_sent_here(server):
+    reply = tus.call(server, "POST", "/v1/tus", {"Upload-Concat": "partial", "Upload-Length": "11"})
+    over_tus, path = reply.headers["Location"], f"{TARGET}/{upload_id(reply.headers['Location'])}"
+    final = tus.call(server, "POST", "/v1/tus", {"Upload-Concat": f"final;{over_tus}", "Upload-Metadata": tus.metadata()})
+    whole = f"{TARGET}/{upload_id(final.headers['Location'])}"
+    assert complete_of(head(server, whole)) is False and patch(server, whole, 0, b"x").status_code == 403
+    append(server, path, 0, b"hello")
+    check_problem(patch(server, path, 5, b" world", True), 409, "upload_partial")
+    for headers in ({}, {VERSION: "6"}):
+        reply = head(server, path, headers)
+        assert reply.headers["Upload-Offset"] == "11" and complete_of(reply) is False
+    assert tus.offset(server, over_tus) == 11
+    wait_until(lambda: complete_of(head(server, whole)))
+    check_completed(server, whole, b"hello world")
+
+
 def test_an_upload_begun_here_is_finished_over_rest(server):
     data = DATA[:2 * CHUNK + 100]
     path = created(server, data[:CHUNK + 10], {"Upload-Length": str(len(data))})
