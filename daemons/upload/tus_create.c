@@ -1,8 +1,10 @@
 /* Owns: tus creation: what an upload is to be, and its first bytes when they come along.
  * Must not know: how bytes arrive. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "forwarded.h"
 #include "problem.h"
 #include "reply.h"
 #include "tus.h"
@@ -151,6 +153,14 @@ static bool read_plan(fpd_request *rq, plan *p)
     return read_length(rq, &p->request);
 }
 
+static void tell_location(fpd_request *rq, const fpd_app *app, const fp_upload *upload)
+{
+    char path[sizeof("/v1/tus/") + FPD_TUS_ID_SIZE];
+
+    snprintf(path, sizeof(path), "/v1/tus/%s", upload->id);
+    fpd_forwarded_location(rq, app->limit.proxies, path);
+}
+
 /* What can be refused is, before there is an upload. Location stands also in the answer to bytes that were not taken: they can be
  * sent again there. */
 void fpd_tus_create(fpd_request *rq, fpd_app *app)
@@ -165,7 +175,7 @@ void fpd_tus_create(fpd_request *rq, fpd_app *app)
     free(p.concat);
     if (!made)
         return;
-    fpd_reply_header(rq, "Location", "/v1/tus/%s", upload->id);
+    tell_location(rq, app, upload);
     if (with_upload) {
         if (!fpd_tus_append(rq, app, upload, 0, &after))
             return;

@@ -43,7 +43,8 @@ static const fpi_setting rows[] = {
     { "FILEPROC_RATE_WINDOW", FPI_SETTING_DURATION, FPI_GROUP_SERVER, "1m", 1000, DAY, NULL,
       "Sliding window of the two limits above." },
     { "FILEPROC_TRUSTED_PROXIES", FPI_SETTING_LIST, FPI_GROUP_SERVER, "", 0, 256, NULL,
-      "Addresses of proxies whose X-Forwarded-For and -Proto say who the client is and how it came." },
+      "Addresses of proxies that are believed: X-Forwarded-For says who the client is, X-Forwarded-Prefix, -Proto and "
+      "-Host, or Forwarded, at which address it sees this server." },
     { "FILEPROC_MAX_WATCHERS", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "8192", 0, 100000, NULL,
       "WebSockets open at once; each is one of the process's open files, of which they get half at the most." },
     { "FILEPROC_MAX_STREAMS", FPI_SETTING_INTEGER, FPI_GROUP_SERVER, "32", 0, 4096, NULL,

@@ -1,0 +1,101 @@
+/* Owns: the address at which a client sees this server, when a proxy that is believed tells it.
+ * Must not know: any route. */
+#include "forwarded.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "header_value.h"
+#include "reply.h"
+
+#define PREFIX_MAX 256u
+#define HOST_MAX 256u
+#define SCHEME_MAX 6u
+
+/* Of several proxies the last one has added the last element; it is the one that is believed, and no list is taken for a value. */
+static bool last_of(const char *list, char *out, size_t capacity)
+{
+    const char *comma = strrchr(list, ',');
+    size_t size;
+
+    if (comma)
+        list = comma + 1;
+    list += strspn(list, " \t");
+    size = strlen(list);
+    while (size && (list[size - 1] == ' ' || list[size - 1] == '\t'))
+        size--;
+    if (size == 0 || size >= capacity)
+        return false;
+    memcpy(out, list, size);
+    out[size] = '\0';
+    return true;
+}
+
+static bool consists_of(const char *text, const char *others)
+{
+    for (; *text; text++) {
+        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+                     (*text >= '0' && *text <= '9');
+
+        if (!plain && !strchr(others, *text))
+            return false;
+    }
+    return true;
+}
+
+/* "//" at the beginning would be another host. */
+static bool is_prefix(const char *text)
+{
+    return text[0] == '/' && text[1] != '/' && consists_of(text, "/-._~%!$&'()*+;=:@");
+}
+
+/* Ends without '/', since every path of ours begins with it. */
+static void read_prefix(const fpd_request *rq, char prefix[PREFIX_MAX])
+{
+    const char *header = fpd_request_header(rq, "X-Forwarded-Prefix");
+    size_t size;
+
+    if (!header || !last_of(header, prefix, PREFIX_MAX) || !is_prefix(prefix)) {
+        prefix[0] = '\0';
+        return;
+    }
+    size = strlen(prefix);
+    while (size && prefix[size - 1] == '/')
+        prefix[--size] = '\0';
+}
+
+/* Forwarded wins where both stand. */
+static bool read_word(const fpd_request *rq, const char *parameter, const char *header, char *out,
+                      size_t capacity)
+{
+    const char *list = fpd_request_header(rq, "Forwarded");
+    char element[2 * HOST_MAX + 2] = ";";
+
+    if (list)
+        return last_of(list, element + 1, sizeof(element) - 1) &&
+               fpd_value_parameter(element, parameter, out, capacity);
+    list = fpd_request_header(rq, header);
+    return list && last_of(list, out, capacity);
+}
+
+static bool read_origin(const fpd_request *rq, char scheme[SCHEME_MAX], char host[HOST_MAX])
+{
+    return read_word(rq, "proto", "X-Forwarded-Proto", scheme, SCHEME_MAX) &&
+           (strcasecmp(scheme, "http") == 0 || strcasecmp(scheme, "https") == 0) &&
+           read_word(rq, "host", "X-Forwarded-Host", host, HOST_MAX) && consists_of(host, "-._:[]");
+}
+
+void fpd_forwarded_location(fpd_request *rq, const char *proxies, const char *path)
+{
+    char prefix[PREFIX_MAX] = "", scheme[SCHEME_MAX], host[HOST_MAX];
+
+    if (!fpd_list_has(proxies, rq->head->remote)) {
+        fpd_reply_header(rq, "Location", "%s", path);
+        return;
+    }
+    read_prefix(rq, prefix);
+    if (read_origin(rq, scheme, host))
+        fpd_reply_header(rq, "Location", "%s://%s%s%s", scheme, host, prefix, path);
+    else
+        fpd_reply_header(rq, "Location", "%s%s", prefix, path);
+}

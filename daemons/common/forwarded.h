@@ -1,0 +1,13 @@
+/* Owns: the address at which a client sees this server, when a proxy that is believed tells it.
+ * Must not know: any route. */
+#ifndef FPD_FORWARDED_H
+#define FPD_FORWARDED_H
+
+#include "request.h"
+
+/** Adds Location for a path of ours. It is relative, and so right behind every proxy that changes no paths. When the peer is in the list
+ *  `proxies`, X-Forwarded-Prefix stands before the path; and with a scheme and a host, of Forwarded (RFC 7239) or of X-Forwarded-Proto
+ *  and -Host, the address is absolute. What is no path, scheme or host is passed over. */
+void fpd_forwarded_location(fpd_request *rq, const char *proxies, const char *path);
+
+#endif
