@@ -1,5 +1,5 @@
-/* Owns: the load of the upload benchmarks: N clients send files over loopback to fileprocd or, with --mode put, to a
- * server that takes a plain PUT.
+/* Owns: the load of the upload benchmarks: N clients send files over loopback to fileprocd; with --mode put to a server that takes a
+ * plain PUT, with --mode tus to one of tus 1.0.0, a PATCH for each file.
  * Must not know: which server it is. Prints one JSON line. */
 #include <getopt.h>
 #include <pthread.h>
@@ -13,7 +13,7 @@
 
 #define BOUNDARY "----------------bench7f3a"
 
-enum mode { MULTIPART, RAW, PUT };
+enum mode { MULTIPART, RAW, PUT, TUS };
 
 typedef struct settings {
     enum mode mode;
@@ -107,6 +107,45 @@ static double upload_file(http_client *c, int number, unsigned long index)
     return now() - start;
 }
 
+/* The path of the upload that was just made; its address may be absolute. */
+static void read_location(const http_client *c, char *path, size_t size)
+{
+    const char *at = strcasestr(c->reply, "\r\nLocation: ");
+    size_t length;
+
+    if (!at)
+        die("Location");
+    at += strlen("\r\nLocation: ");
+    if (*at != '/') {
+        at = strstr(at, "://");
+        at = at ? strchr(at + 3, '/') : NULL;
+    }
+    length = at ? strcspn(at, "\r") : 0;
+    if (length == 0 || length >= size)
+        die("Location");
+    memcpy(path, at, length);
+    path[length] = '\0';
+}
+
+static void tus_file(http_client *c)
+{
+    http_piece body = { bytes, set.size };
+    char headers[256], path[256];
+
+    snprintf(headers, sizeof(headers),
+             "Tus-Resumable: 1.0.0\r\nUpload-Length: %zu\r\n"
+             "Upload-Metadata: filename YmVuY2g=,filetype YXBwbGljYXRpb24vemlw\r\n",
+             set.size);
+    expect(c, http_send(c, "POST", "/v1/tus", headers, NULL, 0), 201);
+    read_location(c, path, sizeof(path));
+    expect(c,
+           http_send(c, "PATCH", path,
+                     "Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+                     "Content-Type: application/offset+octet-stream\r\n",
+                     &body, 1),
+           204);
+}
+
 static void *run_client(void *data)
 {
     client *me = data;
@@ -118,6 +157,8 @@ static void *run_client(void *data)
 
         if (set.mode == PUT)
             put_file(&c, me->number, i);
+        else if (set.mode == TUS)
+            tus_file(&c);
         else
             complete = upload_file(&c, me->number, i);
         if (complete > me->slowest_complete)
@@ -140,6 +181,7 @@ static void read_settings(int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (option == 'm')
             set.mode = strcmp(optarg, "put") == 0   ? PUT
+                       : strcmp(optarg, "tus") == 0 ? TUS
                        : strcmp(optarg, "raw") == 0 ? RAW
                                                     : MULTIPART;
         else if (option == 'p')
@@ -161,7 +203,7 @@ static void read_settings(int argc, char **argv)
 
 static void make_bytes(void)
 {
-    size_t size = set.mode == PUT ? set.size : set.chunk;
+    size_t size = set.mode == PUT || set.mode == TUS ? set.size : set.chunk;
     uint64_t x = 88172645463325252u;
 
     bytes = malloc(size + 8);

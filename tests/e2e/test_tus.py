@@ -346,12 +346,12 @@ def test_pages_may_use_the_door(daemon):
         assert reply.status_code == 204 and method in reply.headers["Access-Control-Allow-Methods"]
         allowed = reply.headers["Access-Control-Allow-Headers"].lower().split(", ")
         for name in ("tus-resumable", "upload-length", "upload-offset", "upload-metadata", "upload-defer-length",
-                     "upload-checksum", "x-http-method-override", "content-type", "x-request-id"):
+                     "upload-checksum", "upload-concat", "x-http-method-override", "content-type", "x-request-id"):
             assert name in allowed
     reply = call(daemon, "HEAD", path, origin)
     exposed = reply.headers["Access-Control-Expose-Headers"].split(", ")
     for name in ("Location", "Upload-Offset", "Upload-Length", "Upload-Metadata", "Upload-Expires", "Upload-Defer-Length",
-                 "Tus-Version", "Tus-Resumable", "Tus-Max-Size", "Tus-Extension", "Tus-Checksum-Algorithm"):
+                 "Upload-Concat", "Tus-Version", "Tus-Resumable", "Tus-Max-Size", "Tus-Extension", "Tus-Checksum-Algorithm"):
         assert name in exposed
 
 

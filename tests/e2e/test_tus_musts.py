@@ -61,8 +61,8 @@ MUSTS = {
     "Concatenation": {
         "the length of the whole is that of its pieces, in the order of the list": [
             "test_tus_concat.test_pieces_become_one_file_in_the_order_of_the_list"],
-        "Upload-Concat is partial, or final with a list of addresses": ["test_tus_concat.test_other_values_are_refused",
-                                                                       "test_tus_concat.test_addresses_may_be_absolute_and_have_a_proxys_prefix"],
+        "Upload-Concat is partial, or final with a list of addresses": [
+            "test_tus_concat.test_other_values_are_refused", "test_tus_concat.test_addresses_may_be_absolute_and_have_a_proxys_prefix"],
         "a final upload has no Upload-Length": ["test_tus_concat.test_what_can_not_be_put_together_is_refused"],
         "unfinished pieces are waited for, as is announced": ["test_tus_concat.test_unfinished_pieces_are_waited_for"],
         "metadata of pieces are not those of the whole": ["test_tus_concat.test_metadata_of_pieces_are_not_those_of_the_file"],
