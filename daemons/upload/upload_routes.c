@@ -44,6 +44,19 @@ static void note_replay(fpd_request *rq, const fp_upload *upload)
         fpd_reply_header(rq, "Idempotency-Replayed", "true");
 }
 
+/* Of an upload that is completed already. */
+static void show_file(fpd_text *json, const fp_upload *upload)
+{
+    fpd_text_string(json, ",\"status\":\"completed\",\"file_id\":");
+    fpd_text_json(json, upload->file_id);
+    fpd_text_string(json, ",\"processing_job_id\":");
+    fpd_text_json(json, upload->job_id);
+    fpd_text_string(json, ",\"storage_url\":");
+    fpd_text_json(json, upload->storage_url);
+    fpd_text_string(json, ",\"sha256\":");
+    fpd_text_json(json, upload->sha256);
+}
+
 static void answer_initiated(fpd_request *rq, const fp_upload *upload)
 {
     FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(4096);
@@ -53,9 +66,12 @@ static void answer_initiated(fpd_request *rq, const fp_upload *upload)
     fpd_text_printf(
         &json,
         "{\"upload_id\":\"%s\",\"chunk_size\":%llu,\"total_chunks\":%llu,\"expires_at\":\"%s\","
-        "\"upload_url\":\"/v1/uploads/%s/chunk\"}",
+        "\"upload_url\":\"/v1/uploads/%s/chunk\"",
         upload->id, (unsigned long long)upload->chunk_size,
         (unsigned long long)upload->total_chunks, expires, upload->id);
+    if (upload->file_id)
+        show_file(&json, upload);
+    fpd_text_string(&json, "}");
     fpd_reply_header(rq, "Location", "/v1/uploads/%s/status", upload->id);
     note_replay(rq, upload);
     fpd_reply_json(rq, 201, &json);
@@ -98,6 +114,8 @@ static void initiate_upload(fpd_request *rq, void *user_data)
     if (!fpd_rate_limit_owner(&app->limit, rq, request.owner))
         return;
     request.metadata = metadata;
+    if (fp_config_int(app->config, "FILEPROC_REUSE_FILES"))
+        request.flags |= FILEPROC_UPLOAD_REUSE;
     if (fp_upload_create(app->uploads, &request, &upload, &err) < 0) {
         fpd_upload_problem(rq, app, &err);
         return;

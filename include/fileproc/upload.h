@@ -110,12 +110,15 @@ typedef struct fp_upload_request {
     uint64_t size;         /**< Bytes; 0 is a good size. @since 0.1 */
     const char *note;      /**< For the caller's own use: at most 16 KiB of UTF-8 without control characters; or NULL. @since 0.1 */
     uint32_t size_unknown; /**< 1: size is 0 and is declared later, with fp_upload_set_size(). @since 0.1 */
-    uint32_t flags;        /**< FILEPROC_UPLOAD_PARTIAL, or 0. The type of a partial one need not be allowed. @since 0.1 */
+    uint32_t flags;        /**< FILEPROC_UPLOAD_PARTIAL, whose type need not be allowed, or _REUSE; or 0. @since 0.1 */
     const char *sha256;    /**< Of the whole file, 64 hex digits, which fp_upload_complete() then insists on; or NULL. @since 0.1 */
     /** 1 to 255 bytes that the client chose for this request; or NULL. The same request of the same owner with the same key gets the same
      *  answer, and nothing is made twice; another one is refused. Known for as long as the upload is. @since 0.1 */
     const char *idempotency_key;
 } fp_upload_request;
+/** fp_upload_request.flags: when the owner has a file with this sha256 and size already the upload gets its bytes from there, and is completed
+ *  when fp_upload_create() returns; else, or when that can't be done, it begins as any other. Takes as long as copying the file. */
+#define FILEPROC_UPLOAD_REUSE 16u
 /** An empty fp_upload_request. */
 #define FILEPROC_UPLOAD_REQUEST_INIT \
     { sizeof(fp_upload_request), NULL, NULL, NULL, NULL, 0, NULL, 0, 0, NULL, NULL }
@@ -166,7 +169,7 @@ FILEPROC_API void fp_uploads_free(fp_uploads *ups);
  * @param[out] out  Set only on success. The caller owns the record: fp_upload_free().
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK           The session exists. With FILEPROC_UPLOAD_REPLAYED it did before; then out shows it as it was when it
- *                               was made, whatever has become of it.
+ *                               was made, whatever has become of it. With FILEPROC_UPLOAD_REUSE it may be completed.
  * @retval FILEPROC_ERR_INVALID  Reason filename_invalid, metadata_invalid, type_not_allowed, or parameter_invalid for a sha256 or
  *                               a key that is none; or idempotency_reused.
  * @retval FILEPROC_ERR_QUOTA    Reason size_too_large, storage_full, quota_exceeded or too_many_uploads.

@@ -106,6 +106,9 @@ static const fpi_setting rows[] = {
       "another upload. 0 is any number." },
     { "FILEPROC_OWNER_MAX_UPLOADS", FPI_SETTING_INTEGER, FPI_GROUP_UPLOADS, "0", 0, 1000000, NULL,
       "Unfinished uploads that one owner (user_id) may have. 0 is any number." },
+    { "FILEPROC_REUSE_FILES", FPI_SETTING_SWITCH, FPI_GROUP_UPLOADS, "false", 0, 1, NULL,
+      "A client that gives at initiate the sha256 of a file that the same user_id has already gets the upload completed without "
+      "sending bytes." },
     { "FILEPROC_TOMBSTONE", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "7d", SECOND, 3650 * DAY, NULL,
       "How long an ended upload is remembered, so that asking for it gets a precise answer." },
     { "FILEPROC_REAP_INTERVAL", FPI_SETTING_DURATION, FPI_GROUP_UPLOADS, "1m", 100, DAY, NULL,

@@ -188,7 +188,10 @@ fp_status fpi_idempotency_replay(fp_uploads *ups, const fpi_idempotency *i, fp_u
         return FILEPROC_OK;
     rc = fp_database_transact(ups->db, FILEPROC_TX_READONLY, replay_body, &call, err);
     if (rc == FILEPROC_OK && call.row.upload) {
-        show_as_created(call.row.upload, call.key.expires_at_ms);
+        if (call.row.reused && call.row.state == FPI_UPLOAD_COMPLETED)
+            call.row.upload->flags |= FILEPROC_UPLOAD_REPLAYED;
+        else
+            show_as_created(call.row.upload, call.key.expires_at_ms);
         *out = fpi_steal(&call.row.upload);
     }
     fpi_upload_row_dispose(&call.row);

@@ -11,6 +11,7 @@
 #include "upload/upload_concat.h"
 #include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
+#include "upload/upload_reuse.h"
 #include "upload/upload_verify.h"
 
 #define OWNER_MAX 255u
@@ -159,7 +160,7 @@ static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creat
     u->owner = req->owner && *req->owner ? req->owner : NULL;
     u->metadata = req->metadata;
     u->note = req->note;
-    u->flags = req->flags;
+    u->flags = req->flags & ~FILEPROC_UPLOAD_REUSE;
     u->size_unknown = req->size_unknown;
     u->status = fpi_upload_status(FPI_UPLOAD_OPEN, 0);
     u->size = req->size;
@@ -194,6 +195,8 @@ static fp_status create(fp_uploads *ups, const fp_upload_request *req, const fpi
     fpi_lease_found(ups, s);
     fpi_session_add(ups, s);
     fpi_upload_tell(ups, record);
+    if (req->flags & FILEPROC_UPLOAD_REUSE)
+        fpi_upload_reuse(ups, &record);
     *out = fpi_steal(&record);
     return FILEPROC_OK;
 }
@@ -234,7 +237,8 @@ fp_status fp_upload_create(fp_uploads *ups, const fp_upload_request *req, fp_upl
     if (!ups || !req || !out)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
     rc = fpi_options_import(&r, sizeof(r), req, err);
-    if (rc == FILEPROC_OK && (r.flags & ~FILEPROC_UPLOAD_PARTIAL))
+    if (rc == FILEPROC_OK && r.flags != FILEPROC_UPLOAD_PARTIAL &&
+        (r.flags & ~FILEPROC_UPLOAD_REUSE))
         rc = fp_error_setf(err, FILEPROC_ERR_INVALID, "bad flags");
     return rc < 0 ? rc : fpi_upload_begin(ups, &r, NULL, NULL, out, err);
 }

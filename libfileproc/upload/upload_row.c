@@ -11,7 +11,8 @@
 
 #define COLUMNS                                                                                    \
     "id, owner, filename, size, mime_type, chunk_size, status, file_id, job_id, metadata, sha256," \
-    " created_at, updated_at, expires_at, note, size_unknown, expected_sha256, role"
+    " created_at, updated_at, expires_at, note, size_unknown, expected_sha256, role,"              \
+    " copied_from"
 
 static const char *const names[] = { "open", "completed", "failed", "cancelled", "expired" };
 
@@ -151,6 +152,7 @@ static fp_status take_row(fp_uploads *ups, fp_rows *rows, fpi_upload_row *out, f
     if (!fpi_uuid_valid(file_id) || u.chunk_size == 0)
         return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "the row of an upload makes no sense");
     memcpy(out->file_id, file_id, FPI_UUID_SIZE);
+    out->reused = fp_rows_text(rows, 18) != NULL;
     out->claimed = u.size;
     if (u.size_unknown)
         u.size = 0;

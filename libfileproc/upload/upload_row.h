@@ -21,6 +21,7 @@ typedef struct fpi_upload_row {
     fp_upload *upload; /* as a caller may see it, without chunks */
     fpi_upload_state state;
     char file_id[FPI_UUID_SIZE]; /* also of one that is not completed */
+    bool reused;                 /* completed when it was created, without bytes of the client's */
     uint64_t claimed;            /* without a size: bytes that its owner's limit has set aside */
 } fpi_upload_row;
 

@@ -89,6 +89,21 @@ def test_an_upload_goes_through(daemon, order):
     assert ask(daemon, "DELETE", f"/v1/files/{done['file_id']}").status_code == 204
 
 
+def test_a_file_that_its_owner_has_is_not_sent_again(gateway, tmp_path):
+    daemon, data = daemon_for(gateway, tmp_path, "minio", "--reuse-files"), make(2)
+    facts = {"user_id": "ann", "sha256": hashlib.sha256(data).hexdigest()}
+    session = initiate(daemon, len(data), "file.zip", "application/zip", **facts)
+    for index in range(2):
+        send_chunk(daemon, session["upload_id"], index, chunk_of(data, index))
+    first = complete(daemon, session["upload_id"])["file_id"]
+    again = initiate(daemon, len(data), "again.zip", "application/zip", **facts)
+    assert again["status"] == "completed"
+    assert ask(daemon, "DELETE", f"/v1/files/{first}").status_code == 204
+    assert content(daemon, again["file_id"]) == data
+    assert ask(daemon, "DELETE", f"/v1/files/{again['file_id']}").status_code == 204
+    assert daemon.end() is None
+
+
 def test_an_upload_over_tus_goes_through(daemon):
     """Appends that fit no part of the store, a chunk of the other door, a connection that breaks, a kill."""
     data = random.Random(4).randbytes(CHUNK * 7 // 4).hex().encode()  # of three chunks and a half

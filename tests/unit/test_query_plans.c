@@ -110,6 +110,38 @@ static void live(upload_world *w)
     fp_upload_free(u);
 }
 
+/* What only settings ask for. */
+static void live_limited(upload_world *w)
+{
+    fp_upload_request r = FILEPROC_UPLOAD_REQUEST_INIT;
+    fp_append *a = NULL;
+    fp_upload *u = NULL;
+    fp_error err = { 0 };
+
+    r.filename = "name.bin";
+    r.mime_type = "application/octet-stream";
+    r.owner = "alice";
+    r.sha256 = "0000000000000000000000000000000000000000000000000000000000000000";
+    r.flags = FILEPROC_UPLOAD_REUSE;
+    r.size = 10;
+    ck_status(fp_upload_create(w->ups, &r, &u, &err), FILEPROC_OK, &err);
+    fp_upload_free(u);
+    u = NULL;
+    r.sha256 = NULL;
+    r.size = 0;
+    r.size_unknown = 1;
+    ck_status(fp_upload_create(w->ups, &r, &u, &err), FILEPROC_OK, &err);
+    atomic_fetch_add(&w->now_ms, 30000);
+    ck_status(fp_append_begin(w->ups, u->id, 0, NULL, &a, &err), FILEPROC_OK, &err);
+    ck_status(fp_append_write(a, "x", 1, &err), FILEPROC_OK, &err);
+    ck_status(fp_append_commit(a, NULL, &err), FILEPROC_OK, &err);
+    fp_append_free(a);
+    ck_status(fp_upload_set_size(w->ups, u->id, 2, &err), FILEPROC_OK, &err);
+    atomic_fetch_add(&w->now_ms, 3600000);
+    ck_status(fp_uploads_reap_dry_run(w->ups, 0, NULL, NULL, NULL, &err), FILEPROC_OK, &err);
+    fp_upload_free(u);
+}
+
 static void keep_house(upload_world *w)
 {
     fp_jobs_maintenance did = FILEPROC_JOBS_MAINTENANCE_INIT;
@@ -164,11 +196,14 @@ START_TEST(nothing_looks_at_a_whole_table)
     fp_operation op = { FILEPROC_OPERATION_INIT("test.works"), .accepts = "*", .run = work };
     fp_database_driver spy = fpi_database_sqlite_driver;
     fp_error err = { 0 };
+    fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
     upload_world w;
 
     spy.exec = spy_exec;
     spy.query = spy_query;
-    upload_world_open(&w, true, NULL);
+    o.owner_max_bytes = o.owner_max_uploads = 1000000;
+    o.idle_timeout_ms = 60000;
+    upload_world_open(&w, true, &o);
     ck_status(fp_context_add_database_driver(w.ctx, &spy, &err), FILEPROC_OK, &err);
     op.user_data = w.ctx;
     ck_status(fp_context_add_operation(w.ctx, &op, &err), FILEPROC_OK, &err);
@@ -176,6 +211,7 @@ START_TEST(nothing_looks_at_a_whole_table)
     upload_world_restart(&w);
     upload_world_add_jobs(&w);
     live(&w);
+    live_limited(&w);
     keep_house(&w);
     list_jobs(&w);
     list_files(&w);
