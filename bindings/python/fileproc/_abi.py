@@ -50,8 +50,9 @@ class UploadsOptions(Sized):
                 ("jobs", c_void_p), ("allowed_types", c_char_p), ("bucket", c_char_p), ("max_file_size", c_uint64),
                 ("chunk_size", c_uint64), ("min_free_bytes", c_uint64), ("session_timeout_ms", c_int64),
                 ("tombstone_ms", c_int64), ("on_progress", c_void_p), ("user_data", c_void_p), ("cache", c_void_p),
-                ("lease_ms", c_uint32), ("reserved", c_uint32), ("append_step", c_uint64),
-                ("owner_max_bytes", c_uint64), ("owner_max_uploads", c_uint64), ("idle_timeout_ms", c_int64)]
+                ("lease_ms", c_uint32), ("database_leases", c_uint32), ("append_step", c_uint64),
+                ("owner_max_bytes", c_uint64), ("owner_max_uploads", c_uint64), ("idle_timeout_ms", c_int64),
+                ("on_lost", c_void_p)]
 
 
 class UploadRequest(Sized):
