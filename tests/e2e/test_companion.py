@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pathlib
+import random
 import re
 import subprocess
 import threading
@@ -17,12 +18,14 @@ import s3_bucket
 import tus
 from api import (UNKNOWN, all_items, ask, check_problem, content, get, initiate, send_chunk, status, try_complete, wait_for_job,
                  wait_until)
+from companion import PART, Upload
 from daemon_process import Daemon
 from media_files import PHOTOS
 from raw_http import Connection, request
+from test_mutated_requests import answers, damaged
 
 S3 = os.environ.get("FILEPROC_TEST_S3_ENDPOINT")
-PART = 5 << 20
+ROUNDS = 100 if os.environ.get("FILEPROC_SLOW") == "yes" else 8
 TOP = pathlib.Path(__file__).parents[2]
 needs_s3 = pytest.mark.skipif(not S3, reason="no S3 server")
 
@@ -38,45 +41,6 @@ def direct(tmp_path_factory):
     yield one
     assert one.end() is None, one.log_text()[-4000:]
     assert '"status":500' not in one.log_text() and "X-Amz-Signature" not in one.log_text()
-
-
-class Upload:
-    """One, as a client of Companion sees it."""
-
-    def __init__(self, daemon, **members):
-        self.daemon = daemon
-        reply = ask(daemon, "POST", "/s3/multipart", json={"filename": "file.zip", "type": "application/zip", **members})
-        assert reply.status_code == 200, reply.text
-        begun = reply.json()
-        self.key, self.id = begun["key"], begun["uploadId"]
-        assert set(begun) == {"key", "uploadId", "bucket", "partSize"}
-        self.part_size = begun["partSize"]
-
-    def ask(self, method, tail="", key=None, **arguments):
-        parameters = {"key": self.key if key is None else key, **arguments.pop("params", {})}
-        return ask(self.daemon, method, f"/s3/multipart/{self.id}{tail}", params=parameters, **arguments)
-
-    def url(self, number):
-        reply = self.ask("GET", f"/{number}")
-        assert reply.status_code == 200 and reply.headers["Cache-Control"] == "no-store", reply.text
-        assert reply.json()["expires"] == 3600
-        return reply.json()["url"]
-
-    def put(self, number, data, url=None):
-        reply = requests.put(url or self.url(number), data=data, timeout=60)
-        assert reply.status_code == 200, reply.text
-        return {"PartNumber": number, "ETag": reply.headers["ETag"]}
-
-    def send(self, data):
-        return [self.put(i + 1, data[i * PART:(i + 1) * PART]) for i in range((len(data) + PART - 1) // PART)]
-
-    def try_complete(self, parts):
-        return self.ask("POST", "/complete", json={"parts": parts})
-
-    def complete(self, parts):
-        reply = self.try_complete(parts)
-        assert reply.status_code == 200, reply.text
-        return reply.json()
 
 
 @needs_s3
@@ -244,10 +208,48 @@ def test_parts_have_the_size_that_is_told(tmp_path):
     assert daemon.end() is None
 
 
+def until_it_works(daemon, do):
+    """As a client that does not give up, at a server that is killed again and again."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return do()
+        except requests.ConnectionError:
+            assert time.monotonic() < deadline, "the server does not come back"
+            wait_until(daemon.is_ready)
+
+
 @needs_s3
-def test_completion_is_repeatable_after_a_crash(tmp_path):
-    """At any moment of it; between the S3 server's and ours is one of them."""
+def test_an_upload_survives_a_server_that_is_killed_at_any_moment(tmp_path):
+    """Also between the S3 server's completion and ours."""
     daemon = Daemon(tmp_path / "fileprocd", env=environment(s3_bucket.make("killed"))).start()
+    made, rng = [], random.Random(7)
+
+    def one(data):
+        upload = until_it_works(daemon, lambda: Upload(daemon))
+        urls = [until_it_works(daemon, lambda number=number: upload.url(number)) for number in (1, 2)]
+        parts = [upload.put(1, data[:PART], urls[0]), upload.put(2, data[PART:], urls[1])]
+        done = until_it_works(daemon, lambda: upload.complete(parts))
+        assert until_it_works(daemon, lambda: upload.complete(parts)) == done
+        made.append((done["file_id"], hashlib.sha256(data).hexdigest()))
+
+    for round_ in range(ROUNDS):
+        client = threading.Thread(target=one, args=(os.urandom(PART + 1 + round_),))
+        client.start()
+        time.sleep(rng.uniform(0, 0.12))
+        daemon.kill()
+        daemon.start()
+        client.join()
+    assert len(made) == ROUNDS, "a client has failed"
+    assert sorted(file["id"] for file in all_items(daemon, "/v1/files")) == sorted(file_id for file_id, _ in made)
+    for file_id, digest in made:
+        assert hashlib.sha256(content(daemon, file_id)).hexdigest() == digest
+    assert daemon.end() is None
+
+
+@needs_s3
+def test_completion_is_repeatable_after_a_crash_within_it(tmp_path):
+    daemon = Daemon(tmp_path / "fileprocd", env=environment(s3_bucket.make("crashed"))).start()
     made = []
 
     def complete_in_vain(upload, parts):
@@ -256,13 +258,13 @@ def test_completion_is_repeatable_after_a_crash(tmp_path):
         except requests.ConnectionError:
             pass
 
-    for round_ in range(10):
+    for round_ in range(ROUNDS):
         data = os.urandom(PART + 1 + round_)
         upload = Upload(daemon)
         parts = upload.send(data)
         client = threading.Thread(target=complete_in_vain, args=(upload, parts))
         client.start()
-        time.sleep(0.008 * round_)
+        time.sleep(0.008 * (round_ % 10))
         daemon.kill()
         client.join()
         daemon.start()
@@ -271,6 +273,31 @@ def test_completion_is_repeatable_after_a_crash(tmp_path):
         made.append(done["file_id"])
     assert sorted(file["id"] for file in all_items(daemon, "/v1/files")) == sorted(made)
     assert daemon.end() is None
+
+
+@needs_s3
+def test_damaged_requests_get_an_answer_or_an_end_and_never_500(direct):
+    upload, rng = Upload(direct, size=7), random.Random(21)
+    part, told = upload.put(1, b"7 bytes"), parameters(direct)["fields"]["key"]
+    path = f"/s3/multipart/{upload.id}"
+    begin = json.dumps({"filename": "a.zip", "type": "application/zip", "metadata": {"user_id": "a"}, "size": 7}).encode()
+    end = json.dumps({"parts": [part, {"PartNumber": 2, "ETag": "x"}]}).encode()
+    form = (f'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\n{told}\r\n'
+            '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nsome bytes\r\n--x--\r\n').encode()
+    json_type = "Content-Type: application/json"
+    good = [request("POST", "/s3/multipart", json_type, f"Content-Length: {len(begin)}", body=begin),
+            request("POST", f"{path}/complete?key={upload.key}", json_type, f"Content-Length: {len(end)}", body=end),
+            request("POST", "/s3/post", "Content-Type: multipart/form-data; boundary=x", f"Content-Length: {len(form)}", body=form),
+            request("GET", "/s3/params?filename=a.zip&type=application/zip&metadata%5Ba%5D=b&metadata[c]=d%20e"),
+            request("GET", f"{path}?key={upload.key}"), request("GET", f"{path}/1?key={upload.key}"),
+            request("GET", f"{path}/batch?key={upload.key}&partNumbers=1,1")]
+    assert [answers(direct, one)[9:12] for one in good] == [b"200", b"400", b"200", b"200", b"200", b"200", b"200"]
+    for round_ in range(40 * ROUNDS):
+        data = damaged(rng, rng.choice(good))
+        got = answers(direct, data)
+        for status_code in re.findall(rb"^HTTP/1\.1 (\d\d\d) ", got, re.M):
+            assert status_code not in (b"500", b"501", b"502"), (round_, data, got)
+    assert direct.running()
 
 
 def test_a_store_that_signs_nothing_answers_501(server):

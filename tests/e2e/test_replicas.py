@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 
 import pytest
 
@@ -20,8 +22,9 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 import ietf  # noqa: E402
 import s3_bucket  # noqa: E402
 import tus  # noqa: E402
-from api import (ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk,  # noqa: E402
+from api import (all_items, ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk,  # noqa: E402
                  try_complete, wait_until)
+from companion import PART, Upload  # noqa: E402
 from daemon_process import Daemon  # noqa: E402
 from event_source import EventSource  # noqa: E402
 from raw_http import Connection, request  # noqa: E402
@@ -75,6 +78,26 @@ def piece(data, index):
 def check_file(daemon, done, data):
     assert content(daemon, done["file_id"]) == data
     assert done["sha256"] in (None, hashlib.sha256(data).hexdigest())
+
+
+def test_parts_go_straight_to_the_store_whichever_daemon_is_asked(pair):
+    data = some_bytes(2 * PART + 4711)
+    upload, parts = Upload(pair[0], type="text/plain"), []
+    for number in (1, 2, 3):
+        upload.daemon = pair[number % 2]
+        parts.append(upload.put(number, data[(number - 1) * PART:number * PART]))
+        assert len(upload.ask("GET").json()) == number
+    with ThreadPoolExecutor(4) as pool:
+        at = [copy(upload) for _ in range(4)]
+        for index, one in enumerate(at):
+            one.daemon = pair[index % 2]
+        replies = list(pool.map(lambda one: one.try_complete(parts), at))
+    assert {reply.status_code for reply in replies} <= {200, 503}, [reply.text for reply in replies]
+    done = upload.complete(parts)
+    assert all(reply.json()["file_id"] == done["file_id"] for reply in replies if reply.status_code == 200)
+    for daemon in pair:
+        assert content(daemon, done["file_id"]) == data and status(daemon, upload.id)["status"] == "completed"
+    assert len(list(all_items(pair[0], "/v1/files"))) == 1
 
 
 def send_at_last(daemon, upload_id, index, data, seconds=60):
