@@ -2,6 +2,7 @@
  * Must not know: any route. */
 #include "forwarded.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -78,11 +79,16 @@ static bool read_word(const fpd_request *rq, const char *parameter, const char *
     return list && last_of(list, out, capacity);
 }
 
-static bool read_origin(const fpd_request *rq, char scheme[SCHEME_MAX], char host[HOST_MAX])
+static bool read_scheme(const fpd_request *rq, char scheme[SCHEME_MAX])
 {
     return read_word(rq, "proto", "X-Forwarded-Proto", scheme, SCHEME_MAX) &&
-           (strcasecmp(scheme, "http") == 0 || strcasecmp(scheme, "https") == 0) &&
-           read_word(rq, "host", "X-Forwarded-Host", host, HOST_MAX) && consists_of(host, "-._:[]");
+           (strcasecmp(scheme, "http") == 0 || strcasecmp(scheme, "https") == 0);
+}
+
+static bool read_origin(const fpd_request *rq, char scheme[SCHEME_MAX], char host[HOST_MAX])
+{
+    return read_scheme(rq, scheme) && read_word(rq, "host", "X-Forwarded-Host", host, HOST_MAX) &&
+           consists_of(host, "-._:[]");
 }
 
 void fpd_forwarded_location(fpd_request *rq, const char *proxies, const char *path)
@@ -98,4 +104,26 @@ void fpd_forwarded_location(fpd_request *rq, const char *proxies, const char *pa
         fpd_reply_header(rq, "Location", "%s://%s%s%s", scheme, host, prefix, path);
     else
         fpd_reply_header(rq, "Location", "%s%s", prefix, path);
+}
+
+static bool is_https(const char *url)
+{
+    return url && strncasecmp(url, "https://", 8) == 0;
+}
+
+void fpd_forwarded_url(const fpd_request *rq, const char *proxies, const char *path, fpd_text *url)
+{
+    bool secure =
+        is_https(fpd_request_header(rq, "Origin")) || is_https(fpd_request_header(rq, "Referer"));
+    bool believed = fpd_list_has(proxies, rq->head->remote);
+    char prefix[PREFIX_MAX] = "", scheme[SCHEME_MAX], told[HOST_MAX];
+    const char *host = fpd_request_header(rq, "Host");
+
+    if (believed)
+        read_prefix(rq, prefix);
+    if (believed && read_origin(rq, scheme, told))
+        host = told;
+    else if (!believed || !read_scheme(rq, scheme))
+        snprintf(scheme, sizeof(scheme), "%s", secure ? "https" : "http");
+    fpd_text_printf(url, "%s://%s%s%s", scheme, host ? host : "", prefix, path);
 }

@@ -10,4 +10,8 @@
  *  and -Host, the address is absolute. What is no path, scheme or host is passed over. */
 void fpd_forwarded_location(fpd_request *rq, const char *proxies, const char *path);
 
+/** Appends the absolute address of a path of ours, for clients that take no other. What no proxy that is believed tells is read from the
+ *  request: the host from Host, and the scheme is that of the page that asks, since one that came over https may ask for nothing else. */
+void fpd_forwarded_url(const fpd_request *rq, const char *proxies, const char *path, fpd_text *url);
+
 #endif

@@ -5,10 +5,9 @@
  * is there. So small files, which are what they send in this way, come through the daemon. */
 #include <jansson.h>
 #include <string.h>
-#include <strings.h>
 
 #include "companion.h"
-#include "header_value.h"
+#include "forwarded.h"
 #include "json_body.h"
 #include "problem.h"
 #include "query.h"
@@ -51,31 +50,13 @@ static bool read_metadata(fpd_request *rq, json_t *object)
     return result == FPD_QUERY_ABSENT || invalid(rq, "metadata");
 }
 
-static bool is_https(const char *url)
-{
-    return url && strncasecmp(url, "https://", 8) == 0;
-}
-
-/* Uppy wants an absolute address. What is in front of us may speak TLS, which only a proxy that is believed, or the page that asks can
- * tell: a page that came over it may ask for nothing else. */
-static const char *scheme(const fpd_request *rq, const fpd_app *app)
-{
-    const char *told = fpd_request_header(rq, "X-Forwarded-Proto");
-
-    if (told && fpd_list_has(app->limit.proxies, rq->head->remote))
-        return strcasecmp(told, "https") == 0 ? "https" : "http";
-    return is_https(fpd_request_header(rq, "Origin")) || is_https(fpd_request_header(rq, "Referer"))
-               ? "https"
-               : "http";
-}
-
+/* Uppy wants an absolute address. */
 static void answer(fpd_request *rq, const fpd_app *app, const fp_upload *upload)
 {
     FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(16u * 1024u);
     FPD_DISPOSE(fpd_text) url = FPD_TEXT_INIT(8u * 1024u);
-    const char *host = fpd_request_header(rq, "Host");
 
-    fpd_text_printf(&url, "%s://%s/s3/post", scheme(rq, app), host ? host : "");
+    fpd_forwarded_url(rq, app->limit.proxies, "/s3/post", &url);
     fpd_text_string(&json, "{\"method\":\"POST\",\"url\":");
     fpd_text_json(&json, url.data);
     fpd_text_printf(&json, ",\"fields\":{\"key\":\"" FPD_COMPANION_KEY "%s\"},\"expires\":%d}",

@@ -1,9 +1,11 @@
 /* Owns: a file that comes in one request, as S3's POST has it: a form with the fields key and file, in this order.
  * Must not know: how its bytes become durable. */
+#include <stdio.h>
 #include <string.h>
 
 #include "body.h"
 #include "companion.h"
+#include "forwarded.h"
 #include "header_value.h"
 #include "multipart.h"
 #include "problem.h"
@@ -213,6 +215,7 @@ void fpd_companion_posted(fpd_request *rq, void *user_data)
     fpd_app *app = user_data;
     FPD_CLEANUP(fp_upload) upload = NULL;
     fp_error err = { 0 };
+    char path[128];
 
     if (fp_upload_get(app->uploads, rq->parameters[0], &upload, &err) < 0) {
         fpd_companion_problem(rq, app, &err);
@@ -222,7 +225,8 @@ void fpd_companion_posted(fpd_request *rq, void *user_data)
         fpd_problem(rq, 404, "file_not_found", "The upload is not complete.");
         return;
     }
-    fpd_reply_header(rq, "Location", "/v1/files/%s/content", upload->file_id);
+    snprintf(path, sizeof(path), "/v1/files/%s/content", upload->file_id);
+    fpd_forwarded_location(rq, app->limit.proxies, path);
     fpd_reply_header(rq, "Cache-Control", "no-store");
     fpd_reply_empty(rq, 302);
 }

@@ -65,5 +65,37 @@ START_TEST(nonsense_is_passed_over)
 }
 END_TEST
 
-RUN_TESTS("forwarded", location_is_relative_unless_a_proxy_that_is_believed_says_more,
-          others_are_not_believed, nonsense_is_passed_over)
+/* What the absolute address is. */
+static void ck_url(const char *remote, const char *lines, const char *expected)
+{
+    FPD_DISPOSE(fpd_text) url = FPD_TEXT_INIT(1024);
+    fake_http f;
+
+    fake_init(&f, "GET", "/", lines);
+    f.head.remote = remote;
+    fpd_forwarded_url(fake_request(&f), "192.0.2.1, 192.0.2.2", "/s3/post", &url);
+    ck_assert_str_eq(url.data, expected);
+    fpd_reply_empty(&f.rq, 204);
+    fake_dispose(&f);
+}
+
+START_TEST(an_absolute_address_is_that_of_the_request_unless_a_believed_proxy_says_more)
+{
+    ck_url("192.0.2.3", "", "http://localhost/s3/post");
+    ck_url("192.0.2.3", PROTO HOST "X-Forwarded-Prefix: /a\n", "http://localhost/s3/post");
+    ck_url("192.0.2.3", "Origin: https://b.example\n", "https://localhost/s3/post");
+    ck_url("192.0.2.3", "Origin: http://b.example\n", "http://localhost/s3/post");
+    ck_url("192.0.2.3", "Referer: HTTPS://localhost/x\n", "https://localhost/s3/post");
+    ck_url("192.0.2.1", PROTO, "https://localhost/s3/post");
+    ck_url("192.0.2.1", "X-Forwarded-Proto: http\nOrigin: https://b.example\n",
+           "http://localhost/s3/post");
+    ck_url("192.0.2.1", PROTO HOST "X-Forwarded-Prefix: /a\n",
+           "https://files.example.org:8443/a/s3/post");
+    ck_url("192.0.2.1", "X-Forwarded-Proto: gopher\n" HOST, "http://localhost/s3/post");
+    ck_url("192.0.2.1", PROTO "X-Forwarded-Host: a/b\n", "https://localhost/s3/post");
+}
+END_TEST
+
+RUN_TESTS("forwarded", an_absolute_address_is_that_of_the_request_unless_a_believed_proxy_says_more,
+          location_is_relative_unless_a_proxy_that_is_believed_says_more, others_are_not_believed,
+          nonsense_is_passed_over)
