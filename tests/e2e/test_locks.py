@@ -3,9 +3,11 @@ and between two, with Redis and without it.
 Must not know: how leases are kept."""
 
 import hashlib
+import json
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 import s3_bucket  # noqa: E402
 from api import check_problem, complete, content, get, send_chunk, status, try_chunk  # noqa: E402
 from daemon_process import Daemon  # noqa: E402
+from media_files import PHOTOS  # noqa: E402
 from raw_http import Connection, request  # noqa: E402
 from redis_server import RedisServer, installed  # noqa: E402
 from tus import TYPE, append, create, offset, patch, upload_id  # noqa: E402
@@ -156,6 +159,18 @@ def test_a_chunk_that_is_stuck_is_taken_over(server):
         within(2, send_chunk, server, upload_id(path), 0, DATA[:size])
         assert offset(server, path) == size
         check_problem(stuck.reply(), 409, "chunk_superseded")
+
+
+def test_what_the_documents_show_works(server, tmp_path):
+    text = (pathlib.Path(__file__).parents[2] / "docs" / "uploads.md").read_text()
+    block = re.search(r"## When a connection hangs.*?```sh\n(.*?)```", text, re.S)
+    assert block, "docs/uploads.md shows it no more"
+    (tmp_path / "photo.jpg").write_bytes(PHOTOS[0].read_bytes())
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", block.group(1).replace("localhost:8000", f"127.0.0.1:{server.port}")],
+                          cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    state = json.loads(done.stdout)
+    assert state["status"] == "completed" and content(server, state["file_id"]) == PHOTOS[0].read_bytes()
 
 
 # ---- two daemons
