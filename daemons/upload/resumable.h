@@ -43,8 +43,11 @@ bool fpd_resumable_routes_add(fpd_router *router, fpd_app *app);
 void fpd_resumable_create(fpd_request *rq, void *app);
 void fpd_resumable_append(fpd_request *rq, void *app);
 
-/** Ends what is still on its way into the upload of the path, and reads how far it is. False: it is gone, and the request is answered. */
+/** Reads how far the upload of the path is. False: it is gone, and the request is answered. */
 bool fpd_resumable_find(fpd_resumable *r, fp_upload **upload);
+/** Ends a request that is still at work on it: it has failed in the eyes of its client, who would not be here else. What it brought
+ *  counts, and nothing comes after. */
+void fpd_resumable_stop(fpd_resumable *r);
 
 /* ---- resumable_fields.c ---- */
 

@@ -105,6 +105,19 @@ static void append(fpd_resumable *r, fp_upload **upload, const fpd_digest *diges
                               fpd_resumable_is_before(r, 7) ? 201 : 204);
 }
 
+/* Who is where the upload is takes the place of whoever is at work there, as the engine has it. Else that one is ended first, so that the
+ * offset that is told is one that holds. */
+static bool find(fpd_resumable *r, fp_upload **upload)
+{
+    if (!fpd_resumable_find(r, upload))
+        return false;
+    if ((*upload)->file_id || r->offset == (*upload)->offset)
+        return true;
+    fpd_resumable_stop(r);
+    fp_upload_free(fpd_steal(upload));
+    return fpd_resumable_find(r, upload);
+}
+
 static void serve(fpd_resumable *r)
 {
     FPD_CLEANUP(fp_upload) upload = NULL;
@@ -112,7 +125,7 @@ static void serve(fpd_resumable *r)
     fpd_digest place;
 
     if (!check_type(r) || !check_fields(r) || !fpd_resumable_content_digest(r, &place, &digest) ||
-        !fpd_resumable_find(r, &upload))
+        !find(r, &upload))
         return;
     if (strcmp(upload->status, "failed") == 0)
         fpd_resumable_finish(r, upload);

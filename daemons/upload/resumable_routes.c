@@ -38,11 +38,8 @@ static bool look(fpd_resumable *r, fp_upload **upload)
     return false;
 }
 
-/* A request that is still at work on the upload has failed in the eyes of its client, who would not be here else. It is ended before
- * anything is told or done, so that what it brought counts and nothing comes after. */
 bool fpd_resumable_find(fpd_resumable *r, fp_upload **upload)
 {
-    (void)!fpd_intake_stop(r->app, r->rq->parameters[0], r->intake.upload_id ? &r->intake : NULL);
     if (!look(r, upload))
         return false;
     if (strcmp((*upload)->status, "cancelled") == 0) {
@@ -50,6 +47,11 @@ bool fpd_resumable_find(fpd_resumable *r, fp_upload **upload)
         return false;
     }
     return !(*upload)->file_id || check_file(r, *upload);
+}
+
+void fpd_resumable_stop(fpd_resumable *r)
+{
+    (void)!fpd_intake_stop(r->app, r->rq->parameters[0], r->intake.upload_id ? &r->intake : NULL);
 }
 
 /* A request at another process, or one that could not be stopped here, loses its place by an append that begins where the upload is.
@@ -115,7 +117,10 @@ static void get_offset(fpd_request *rq, void *app)
     fpd_resumable r;
 
     fpd_resumable_read(&r, rq, app);
-    if (refuses_fields(&r) || !fpd_resumable_find(&r, &upload) || !settle(&r, &upload))
+    if (refuses_fields(&r))
+        return;
+    fpd_resumable_stop(&r);
+    if (!fpd_resumable_find(&r, &upload) || !settle(&r, &upload))
         return;
     if (strcmp(upload->status, "failed") == 0 || strcmp(upload->status, "cancelled") == 0) {
         fpd_resumable_gone(&r);
@@ -150,7 +155,7 @@ static void cancel(fpd_request *rq, void *data)
         fpd_resumable_error(&r, &err);
         return;
     }
-    (void)!fpd_intake_stop(app, rq->parameters[0], NULL);
+    fpd_resumable_stop(&r);
     fpd_count_upload(app, FPD_UPLOAD_CANCELLED);
     fpd_reply_empty(rq, 204);
 }

@@ -696,8 +696,13 @@ def test_an_append_ends_the_one_before(server):
     with Connection(server) as stuck:
         stuck.send(patch_head(path, 0, len(DATA)) + DATA[:1000])
         time.sleep(0.1)
-        check_mismatch(patch(server, path, 0, DATA, True), 1000, 0)
-        finish(server, path, 1000, DATA[1000:])
+        check_mismatch(patch(server, path, 500, DATA[500:], True), 1000, 500)  # what came was kept
+        check_problem(stuck.reply(), 409, "chunk_superseded")
+    with Connection(server) as stuck:
+        stuck.send(patch_head(path, 1000, len(DATA) - 1000) + b"?" * 500)
+        time.sleep(0.1)
+        finish(server, path, 1000, DATA[1000:])  # where the upload is, although more of it has arrived
+        check_problem(stuck.reply(), 409, "chunk_superseded")
     check_completed(server, path, DATA)
 
 
