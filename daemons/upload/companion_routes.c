@@ -190,32 +190,32 @@ void fpd_companion_completed(fpd_request *rq, const fpd_app *app, const fp_uploa
 }
 
 /* The parts are taken, and the file is made of them; either can have been done by an earlier request. */
+static void take_parts(fpd_request *rq, fpd_app *app, const fp_direct_part *parts, size_t count)
+{
+    FPD_CLEANUP(fp_upload) upload = NULL;
+    fp_error err = { 0 };
+    fp_status rc = fp_upload_adopt(app->uploads, rq->parameters[0], parts, count, NULL, &err);
+
+    if (rc == FILEPROC_OK || strcmp(fp_error_reason(&err), "upload_completed") == 0)
+        (void)!fp_upload_complete(app->uploads, rq->parameters[0], &upload, &err);
+    if (upload)
+        fpd_companion_completed(rq, app, upload);
+    else
+        fpd_companion_problem(rq, app, &err);
+}
+
 static void complete(fpd_request *rq, void *user_data)
 {
-    fpd_app *app = user_data;
     FPD_CLEANUP(json_t) body = NULL;
-    FPD_CLEANUP(fp_upload) upload = NULL;
-    FPD_MEMORY memory = NULL;
     fp_direct_part *parts = NULL;
     size_t count = 0;
-    fp_error err = { 0 };
-    fp_status rc;
-    bool ok;
 
     if (!fpd_companion_check_key(rq))
         return;
     body = fpd_json_body(rq, false);
-    ok = body && read_parts(rq, body, &parts, &count);
-    memory = (char *)parts;
-    if (!ok)
-        return;
-    rc = fp_upload_adopt(app->uploads, rq->parameters[0], parts, count, NULL, &err);
-    if (rc == FILEPROC_OK || strcmp(fp_error_reason(&err), "upload_completed") == 0)
-        rc = fp_upload_complete(app->uploads, rq->parameters[0], &upload, &err);
-    if (rc < 0)
-        fpd_companion_problem(rq, app, &err);
-    else
-        fpd_companion_completed(rq, app, upload);
+    if (body && read_parts(rq, body, &parts, &count))
+        take_parts(rq, user_data, parts, count);
+    free(parts);
 }
 
 static void abort_upload(fpd_request *rq, void *user_data)
