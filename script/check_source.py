@@ -99,7 +99,7 @@ def folder_of(header):
     """The folder of libfileproc/ that a header belongs to; None when it is not ours."""
     public = re.match(r"fileproc/(?:driver/)?(\w+?)(?:_driver)?\.h$", header)
     if public:
-        noun = {"operation": "pipeline"}.get(public.group(1), public.group(1))
+        noun = {"operation": "pipeline", "quarantine": "job"}.get(public.group(1), public.group(1))
         return "core" if noun in CORE_HEADERS else noun
     inner = re.match(r"(\w+)/", header)
     return inner.group(1) if inner and inner.group(1) in LAYERS else None

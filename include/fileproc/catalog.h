@@ -26,7 +26,7 @@ typedef struct fp_file {
     const char *mime_type;          /**< As declared. */
     const char *detected_mime_type; /**< As sniffed from the bytes; NULL while unknown. */
     const char *sha256;             /**< 64 hex digits; NULL while unknown. */
-    const char *state;              /**< "available" or "deleting". */
+    const char *state;              /**< "available", "quarantined", "rejected" or "deleting"; fp_file_check(). */
     const char *owner;              /**< Who uploaded it; NULL when nobody said. */
     const char *parent_id;          /**< The file it was derived from; NULL for an upload. */
     const char *operation;          /**< The operation that derived it, such as "image.resize"; or NULL. */
@@ -85,7 +85,8 @@ FILEPROC_API fp_status fp_catalog_open(fp_context *ctx, fp_database *db, fp_stor
 FILEPROC_API void fp_catalog_free(fp_catalog *cat);
 
 /**
- * Read one file. A file being deleted is not found.
+ * Read one file. A file being deleted is not found; one in quarantine, or rejected, is: ask fp_file_check() before its bytes are given to
+ * anybody.
  *
  * @param cat  Borrowed.
  * @param id   Borrowed.
@@ -209,6 +210,22 @@ FILEPROC_API fp_status fp_catalog_sweep(fp_catalog *cat, uint64_t *removed, fp_e
  */
 FILEPROC_API fp_status fp_file_to_json(fp_context *ctx, const fp_file *file, fp_buf *out,
                                        fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Whether the bytes of a file may be read.
+ *
+ * @param file  Borrowed.
+ * @param[out] err  Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK            It is available.
+ * @retval FILEPROC_ERR_INVALID   file is NULL.
+ * @retval FILEPROC_ERR_CONFLICT  Reason file_quarantined: not yet, fileproc/quarantine.h.
+ * @retval FILEPROC_ERR_AUTH      Reason file_rejected: it is not to be read, and its bytes may be gone.
+ * @retval FILEPROC_ERR_NOTFOUND  Reason file_not_found: it is being deleted.
+ * @par Blocking  Never.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_file_check(const fp_file *file, fp_error *err) FILEPROC_NODISCARD;
 
 /**
  * Release a file record.

@@ -95,7 +95,12 @@ enum {
     X(LENGTH_INVALID, 62, "length_invalid")            \
     X(CONCAT_INVALID, 68, "concat_invalid")            \
     X(UPLOAD_PARTIAL, 69, "upload_partial")            \
-    X(UPLOAD_FINAL, 75, "upload_final")
+    X(UPLOAD_FINAL, 75, "upload_final")                \
+    X(FILE_QUARANTINED, 70, "file_quarantined")        \
+    X(FILE_REJECTED, 71, "file_rejected")              \
+    X(NOT_QUARANTINED, 72, "not_quarantined")          \
+    X(SCANNER_UNAVAILABLE, 73, "scanner_unavailable")  \
+    X(SCANNER_FAILED, 74, "scanner_failed")
 
 /** The reason numbers, FILEPROC_REASON_UPLOAD_NOT_FOUND and so on. */
 enum {

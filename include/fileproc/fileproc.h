@@ -13,6 +13,7 @@
 #include <fileproc/event.h>
 #include <fileproc/job.h>
 #include <fileproc/pipeline.h>
+#include <fileproc/quarantine.h>
 #include <fileproc/queue.h>
 #include <fileproc/storage.h>
 #include <fileproc/upload.h>

@@ -21,6 +21,8 @@ typedef struct fp_jobs fp_jobs;
 /** Claims and runs jobs. One thread at a time, always the same, except for fp_worker_stop(). */
 typedef struct fp_worker fp_worker;
 
+struct fp_quarantine_options; /* fileproc/quarantine.h */
+
 /** Settings for fp_jobs_open(). Start from FILEPROC_JOBS_OPTIONS_INIT; 0 means default. The handles are
  *  borrowed and must outlive the ledger. */
 typedef struct fp_jobs_options {
@@ -39,10 +41,12 @@ typedef struct fp_jobs_options {
                       double progress);
     void *user_data;      /**< For on_change. @since 0.1 */
     int64_t retention_ms; /**< How long a job is remembered after its end; default: as long as the database. @since 0.1 */
+    /** Copied. What files have to pass before anybody may read them; NULL: all defaults, which is nothing. @since 0.1 */
+    const struct fp_quarantine_options *quarantine;
 } fp_jobs_options;
 /** All-default fp_jobs_options. */
 #define FILEPROC_JOBS_OPTIONS_INIT \
-    { sizeof(fp_jobs_options), NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0 }
+    { sizeof(fp_jobs_options), NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, 0, NULL }
 
 /** A job as it was when it was read. Made by the library, read-only, released with fp_job_free(); later releases
  *  may add members at the end. */

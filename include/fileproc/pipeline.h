@@ -31,10 +31,14 @@ typedef struct fp_pipelines_options {
     uint32_t max_pages;           /**< Pages rendered or read per step; default 500. @since 0.1 */
     uint32_t wall_clock_ms;       /**< A helper is killed when one pipeline takes longer; default 120000. @since 0.1 */
     uint32_t jobs_per_helper;     /**< A helper is replaced after so many pipelines; default 100. @since 0.1 */
+    const char *clamd_uri;        /**< Copied. tcp://host:port or unix:///path of a clamd: makes clamav.scan; NULL = none. @since 0.1 */
+    uint64_t scan_max_bytes;      /**< Larger files are not sent to it; default 100 MiB. @since 0.1 */
+    uint32_t scan_timeout_ms;     /**< How long it may say and take nothing; default 120000. @since 0.1 */
+    uint32_t reserved;            /**< 0. */
 } fp_pipelines_options;
 /** All-default fp_pipelines_options. */
 #define FILEPROC_PIPELINES_OPTIONS_INIT \
-    { sizeof(fp_pipelines_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0 }
+    { sizeof(fp_pipelines_options), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0 }
 
 /**
  * Collect the operations (built in, and added to the context) and the pipelines.

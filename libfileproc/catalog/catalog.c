@@ -86,9 +86,22 @@ static fp_status get_body(fp_tx *tx, void *user_data, fp_error *err)
 
     fp_file_free(fpi_steal(&c->file));
     rc = fpi_catalog_read(c->cat, tx, c->id, &c->file, err);
-    if (rc == FILEPROC_OK && strcmp(c->file->state, "available") != 0)
+    if (rc == FILEPROC_OK && strcmp(c->file->state, "deleting") == 0)
         rc = fpi_file_not_found(err);
     return rc;
+}
+
+fp_status fp_file_check(const fp_file *file, fp_error *err)
+{
+    if (!file || !file->state)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the file is NULL");
+    if (strcmp(file->state, "quarantined") == 0)
+        return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_FILE_QUARANTINED,
+                                "the file is in quarantine until it has been checked");
+    if (strcmp(file->state, "rejected") == 0)
+        return fp_error_reasonf(err, FILEPROC_ERR_AUTH, FILEPROC_REASON_FILE_REJECTED,
+                                "the file was rejected by a check, or by a person");
+    return strcmp(file->state, "available") == 0 ? FILEPROC_OK : fpi_file_not_found(err);
 }
 
 fp_status fp_catalog_get(fp_catalog *cat, const char *id, fp_file **out, fp_error *err)
@@ -233,7 +246,7 @@ static fp_status build(list_call *c, const fp_file_query *q, fp_error *err)
 {
     fp_status rc = FILEPROC_OK;
 
-    add_sql(c, "SELECT " FPI_FILE_COLUMNS " FROM files WHERE state = 'available'");
+    add_sql(c, "SELECT " FPI_FILE_COLUMNS " FROM files WHERE state <> 'deleting'");
     if (q->parent_id)
         add_sql(c, " AND parent_id = $%zu", add_text(c, q->parent_id));
     else

@@ -37,7 +37,7 @@ static fp_status mark_tree(fp_tx *tx, const fp_value *params, fp_error *err)
 {
     return fp_tx_exec(
         tx,
-        "UPDATE files SET state = 'deleting', updated_at = $2 WHERE state = 'available'"
+        "UPDATE files SET state = 'deleting', updated_at = $2 WHERE state <> 'deleting'"
         " AND id IN (" TREE " SELECT id FROM tree)",
         params, 2, NULL, err);
 }
@@ -62,7 +62,7 @@ static fp_status mark_body(fp_tx *tx, void *user_data, fp_error *err)
     fp_status rc;
 
     rc = fpi_catalog_read(c->cat, tx, c->id, &file, err);
-    if (rc == FILEPROC_OK && strcmp(file->state, "available") != 0)
+    if (rc == FILEPROC_OK && strcmp(file->state, "deleting") == 0)
         rc = fpi_file_not_found(err);
     if (rc == FILEPROC_OK)
         rc = mark_tree(tx, params, err);

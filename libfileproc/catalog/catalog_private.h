@@ -3,6 +3,8 @@
 #ifndef FPI_CATALOG_PRIVATE_H
 #define FPI_CATALOG_PRIVATE_H
 
+#include <stdbool.h>
+
 #include <fileproc/catalog.h>
 
 #include "core/context_private.h"
@@ -25,11 +27,17 @@ typedef struct fpi_new_file {
     const char *storage_key;
     const char *info; /* JSON object, or NULL for {} */
     uint64_t size;
+    bool quarantined; /* nobody may read it yet */
 } fpi_new_file;
 
-/** Inserts the row in state available, with its FPI_EVENT_FILE_CREATED when it is an upload (no parent).
- *  EXISTS when the id is taken. */
+/** Inserts the row in state available, with its FPI_EVENT_FILE_CREATED when it is an upload (no parent); or in state quarantined, with
+ *  FPI_EVENT_FILE_QUARANTINED. EXISTS when the id is taken. */
 fp_status fpi_catalog_insert(fp_catalog *cat, fp_tx *tx, const fpi_new_file *file, fp_error *err);
+
+/** A quarantined or rejected file gets another state; *file is its row afterwards, NULL when it is neither. One that becomes available is
+ *  told as FPI_EVENT_FILE_CREATED. */
+fp_status fpi_catalog_move(fp_catalog *cat, fp_tx *tx, const char *id, const char *state,
+                           fp_file **file, fp_error *err);
 
 /** Reads a row in a transaction, whatever its state; NOTFOUND with file_not_found. */
 fp_status fpi_catalog_read(fp_catalog *cat, fp_tx *tx, const char *id, fp_file **out,

@@ -153,13 +153,14 @@ static fp_status insert_row(fp_tx *tx, const fpi_new_file *f, int64_t now, fp_er
         FILEPROC_V_TEXT(f->storage_key),
         FILEPROC_V_TEXT(f->info ? f->info : "{}"),
         FILEPROC_V_INT(now),
+        FILEPROC_V_TEXT(f->quarantined ? "quarantined" : "available"),
     };
 
     return fp_tx_exec(
         tx,
         "INSERT INTO files (id, owner, filename, size, mime_type, detected_mime_type, sha256,"
         " state, parent_id, operation, job_id, storage_key, info, created_at, updated_at)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, 'available', $8, $9, $10, $11, $12, $13, $13)",
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $14, $8, $9, $10, $11, $12, $13, $13)",
         row, sizeof(row) / sizeof(*row), NULL, err);
 }
 
@@ -204,7 +205,30 @@ fp_status fpi_catalog_insert(fp_catalog *cat, fp_tx *tx, const fpi_new_file *f, 
     if (rc == FILEPROC_OK)
         rc = insert_row(tx, f, now, err);
     if (rc == FILEPROC_OK && !f->parent_id)
-        rc = fpi_catalog_append_event(cat, tx, FPI_EVENT_FILE_CREATED, &created, err);
+        rc = fpi_catalog_append_event(
+            cat, tx, f->quarantined ? FPI_EVENT_FILE_QUARANTINED : FPI_EVENT_FILE_CREATED, &created,
+            err);
+    return rc;
+}
+
+fp_status fpi_catalog_move(fp_catalog *cat, fp_tx *tx, const char *id, const char *state,
+                           fp_file **file, fp_error *err)
+{
+    const fp_value params[] = { FILEPROC_V_TEXT(id), FILEPROC_V_TEXT(state),
+                                FILEPROC_V_INT(fpi_now_ms(cat->ctx)) };
+    FPI_CLEANUP(fp_file) moved = NULL;
+    uint64_t changed = 0;
+    fp_status rc = fp_tx_exec(tx,
+                              "UPDATE files SET state = $2, updated_at = $3"
+                              " WHERE id = $1 AND state IN ('quarantined', 'rejected')",
+                              params, 3, &changed, err);
+
+    if (rc == FILEPROC_OK && changed)
+        rc = fpi_catalog_read(cat, tx, id, &moved, err);
+    if (rc == FILEPROC_OK && changed && strcmp(state, "available") == 0)
+        rc = fpi_catalog_append_event(cat, tx, FPI_EVENT_FILE_CREATED, moved, err);
+    if (rc == FILEPROC_OK)
+        *file = fpi_steal(&moved);
     return rc;
 }
 

@@ -9,6 +9,7 @@
 
 /** Event types, stable: "fileproc." + noun + past participle. */
 #define FPI_EVENT_FILE_CREATED "fileproc.file.created"
+#define FPI_EVENT_FILE_QUARANTINED "fileproc.file.quarantined"
 #define FPI_EVENT_FILE_DELETED "fileproc.file.deleted"
 #define FPI_EVENT_JOB_FINISHED "fileproc.job.finished"
 

@@ -273,6 +273,7 @@ static fp_status copy_row(fpi_claim *c, fp_rows *rows, fp_error *err)
     c->attempt = fp_rows_int64(rows, 3);
     c->max_attempts = fp_rows_int64(rows, 4);
     c->progress = fp_rows_double(rows, 5);
+    c->gate = fp_rows_int64(rows, 8) != 0;
     c->definition = fpi_strdup(a, fp_rows_text(rows, 6));
     c->steps = fpi_strdup(a, fp_rows_text(rows, 7));
     return c->definition && c->steps ? FILEPROC_OK : fpi_no_memory(err);
@@ -290,7 +291,8 @@ static fp_status query_claims(const fp_jobs *jobs, fp_tx *tx, const fp_value *pa
              " worker = $1, lease_until = $3, started_at = COALESCE(started_at, $2)"
              " WHERE %s FROM jobs WHERE state = 'queued' AND run_at <= $2"
              " ORDER BY run_at, id LIMIT %zu%s AND state = 'queued'"
-             " RETURNING id, file_id, fence, attempt, max_attempts, progress, definition, steps",
+             " RETURNING id, file_id, fence, attempt, max_attempts, progress, definition, steps,"
+             " gate",
              fpi_database_pick_begin(jobs->o.database), wanted,
              fpi_database_pick_end(jobs->o.database));
     return fp_tx_query(tx, sql, params, 3, rows, err);
@@ -347,7 +349,7 @@ static fp_status read_files(const batch *b, fp_tx *tx, fpi_visit **wanting, size
 
 static bool has_file(const fpi_claim *c)
 {
-    return c->file && strcmp(c->file->state, "available") == 0;
+    return c->file && strcmp(c->file->state, c->gate ? "quarantined" : "available") == 0;
 }
 
 /* Those of the visits that got a job whose file is there are done; the others stand in *wanting again, from its beginning. */

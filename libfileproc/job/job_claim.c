@@ -143,6 +143,7 @@ bool fpi_claim_is_end(fpi_claim_fate fate)
 typedef struct write_call {
     fpi_claim *claim;
     const fpi_claim_commit *commit;
+    fpi_decision *decision; /* of a check's end; NULL: it is none */
 } write_call;
 
 /* A step's end is a sign of life, too. */
@@ -191,23 +192,48 @@ static fp_status write_body(fp_tx *tx, void *user_data, fp_error *err)
     if (rc == FILEPROC_OK && fpi_claim_is_end(m->fate))
         rc = fpi_job_append_event(c->jobs, tx, c->id, c->file_id, fpi_claim_state(m->fate),
                                   m->error_code, err);
+    if (rc == FILEPROC_OK && w->decision)
+        rc = fpi_quarantine_decide(c->jobs, tx, w->decision, err);
     return rc;
 }
 
 /* What is more than the job's row has a transaction of its own. */
-static fp_status write_alone(fpi_claim *claim, const fpi_claim_commit *commit, fp_error *err)
+static fp_status write_alone(fpi_claim *claim, const fpi_claim_commit *commit,
+                             fpi_decision *decision, fp_error *err)
 {
-    write_call call = { claim, commit };
+    write_call call = { claim, commit, decision };
     /* The job's row, taken first, keeps others out; but what is learnt of a file is read, merged and written. */
     uint32_t flags = has_learnt(commit) ? 0 : FILEPROC_TX_READ_COMMITTED;
+    bool changes_file = has_learnt(commit) || decision;
     fp_status rc;
 
-    if (has_learnt(commit))
+    if (changes_file)
         fpi_catalog_changing(claim->jobs->o.catalog, claim->file_id);
     rc = fp_database_transact(claim->jobs->o.database, flags, write_body, &call, err);
-    if (has_learnt(commit))
+    if (changes_file)
         fpi_catalog_changed(claim->jobs->o.catalog, claim->file_id);
     return rc;
+}
+
+/* Of a job that checks a file in quarantine: its end is what becomes of the file. */
+static fp_status write_gate(fpi_claim *claim, const fpi_claim_commit *m, fp_error *err)
+{
+    bool end = fpi_claim_is_end(m->fate);
+    fpi_judgement judgement;
+    fpi_decision d;
+    fp_status rc;
+
+    fpi_quarantine_conclude(claim->jobs, claim->file_id, m->steps ? m->steps : claim->steps,
+                            m->error_code, &judgement, &d);
+    rc = write_alone(claim, m, end ? &d : NULL, err);
+    if (rc < 0)
+        return rc;
+    fpi_job_changed(claim->jobs, claim->id, claim->file_id, fpi_claim_state(m->fate), m->progress);
+    if (end)
+        fpi_quarantine_tell(claim->jobs, &d);
+    else if (m->fate == FPI_FATE_RETRY && fpi_quarantine_scanner_is_down(m->error_code))
+        fpi_quarantine_tell_retry(claim->jobs, claim->file_id, m->error_code);
+    return FILEPROC_OK;
 }
 
 fp_status fpi_claim_write(fpi_claim *claim, const fpi_claim_commit *commit, fpi_claim *next,
@@ -215,9 +241,12 @@ fp_status fpi_claim_write(fpi_claim *claim, const fpi_claim_commit *commit, fpi_
 {
     bool alone = commit->fate == FPI_FATE_RUNNING || commit->output_count || has_learnt(commit);
     fpi_visit visit = { .ended = claim, .commit = commit, .next = next };
-    fp_status rc =
-        alone ? write_alone(claim, commit, err) : fpi_desk_visit(claim->jobs, &visit, err);
+    fp_status rc;
 
+    *taken = false;
+    if (claim->gate)
+        return write_gate(claim, commit, err);
+    rc = alone ? write_alone(claim, commit, NULL, err) : fpi_desk_visit(claim->jobs, &visit, err);
     if (rc < 0)
         return rc;
     *taken = visit.taken;

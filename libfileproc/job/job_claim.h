@@ -20,6 +20,7 @@ typedef struct fpi_claim {
     int64_t max_attempts;
     int64_t renewed_ms; /* when the lease was last written */
     double progress;
+    bool gate; /* it decides whether its file leaves quarantine */
     char *definition;
     char *steps;
     fp_file *file;

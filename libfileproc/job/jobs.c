@@ -57,6 +57,12 @@ fp_status fp_jobs_open(fp_context *ctx, const fp_jobs_options *opts, fp_jobs **o
     jobs = fpi_calloc(&ctx->a, 1, sizeof(*jobs));
     if (!jobs)
         return fpi_no_memory(err);
+    rc = fpi_quarantine_open(ctx, o.pipelines, o.quarantine, &jobs->quarantine, err);
+    if (rc < 0) {
+        fpi_free(&ctx->a, jobs);
+        return rc;
+    }
+    o.quarantine = NULL;
     jobs->ctx = ctx;
     jobs->o = o;
     fpi_desk_init(&jobs->desk);
@@ -69,6 +75,7 @@ void fp_jobs_free(fp_jobs *jobs)
     if (!jobs)
         return;
     fpi_desk_dispose(&jobs->desk);
+    fpi_quarantine_close(jobs->ctx, &jobs->quarantine);
     fpi_free(&jobs->ctx->a, jobs);
 }
 
@@ -91,6 +98,11 @@ void fpi_job_ring(fp_jobs *jobs, const char *id, const char *file_id)
 
     if (fp_queue_send(jobs->o.queue, FPI_JOB_TOPIC, id, strlen(id), &e) < 0)
         fpi_log(jobs->ctx, FILEPROC_LOG_DEBUG, "job", "no doorbell for %s: %s", id, e.message);
+    fpi_job_changed(jobs, id, file_id, "queued", 0.0);
+}
+
+void fpi_job_tell_held(fp_jobs *jobs, const char *id, const char *file_id)
+{
     fpi_job_changed(jobs, id, file_id, "queued", 0.0);
 }
 
@@ -136,31 +148,41 @@ static fp_status query_job(fp_jobs *jobs, fp_tx *tx, const char *sql, const fp_v
     return rc < 0 || !more ? rc : fpi_job_from_row(jobs->ctx, rows, out, err);
 }
 
-static fp_status insert_row(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
-                            const fp_value *facts, fp_job **out, fp_error *err)
+/* A job to be; the texts are borrowed. */
+typedef struct new_job {
+    const char *id, *file_id, *owner, *definition;
+    bool held; /* until its file is released */
+    bool gate; /* it decides about that */
+} new_job;
+
+#define GATE_NAME "prepublish"
+
+static fp_status insert_row(fp_jobs *jobs, fp_tx *tx, const new_job *new, const char *name,
+                            const char *steps, fp_job **out, fp_error *err)
 {
     int64_t now = fpi_now_ms(jobs->ctx);
     const fp_value row[] = {
-        FILEPROC_V_TEXT(id),
-        FILEPROC_V_TEXT(file_id),
-        facts[0],
-        facts[1],
-        facts[2],
+        FILEPROC_V_TEXT(new->id),
+        FILEPROC_V_TEXT(new->file_id),
+        FILEPROC_V_TEXT(new->owner),
+        FILEPROC_V_TEXT(name),
+        FILEPROC_V_TEXT(new->definition),
         FILEPROC_V_INT(now),
         FILEPROC_V_INT(jobs->o.max_attempts),
-        facts[3],
+        FILEPROC_V_TEXT(steps),
+        FILEPROC_V_INT(new->held ? FPI_JOB_HELD : now),
+        FILEPROC_V_INT(new->gate),
     };
 
     return query_job(jobs, tx,
                      "INSERT INTO jobs (id, file_id, owner, pipeline, definition, state, attempt,"
-                     " max_attempts, fence, run_at, progress, steps, error_permanent, created_at)"
-                     " VALUES ($1, $2, $3, $4, $5, 'queued', 0, $7, 0, $6, 0, $8, 0, $6)"
+                     " max_attempts, fence, run_at, progress, steps, error_permanent, created_at,"
+                     " gate) VALUES ($1, $2, $3, $4, $5, 'queued', 0, $7, 0, $9, 0, $8, 0, $6, $10)"
                      " RETURNING " FPI_JOB_COLUMNS,
                      row, sizeof(row) / sizeof(*row), out, err);
 }
 
-static fp_status insert(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
-                        const char *owner, const char *definition, fp_job **out, fp_error *err)
+static fp_status insert(fp_jobs *jobs, fp_tx *tx, const new_job *new, fp_job **out, fp_error *err)
 {
     FPI_CLEANUP(json_t) parsed = NULL;
     FPI_CLEANUP(json_t) steps = NULL;
@@ -168,7 +190,7 @@ static fp_status insert(fp_jobs *jobs, fp_tx *tx, const char *id, const char *fi
     const char *name;
     fp_status rc;
 
-    rc = fpi_json_parse(definition, strlen(definition), "pipeline", &parsed, err);
+    rc = fpi_json_parse(new->definition, strlen(new->definition), "pipeline", &parsed, err);
     if (rc == FILEPROC_OK)
         rc = fpi_steps_new(parsed, &steps, err);
     if (rc == FILEPROC_OK)
@@ -176,19 +198,31 @@ static fp_status insert(fp_jobs *jobs, fp_tx *tx, const char *id, const char *fi
     if (rc < 0)
         return rc;
     name = json_string_value(json_object_get(parsed, "name"));
-    return insert_row(jobs, tx, id, file_id,
-                      (const fp_value[]){ FILEPROC_V_TEXT(owner),
-                                          FILEPROC_V_TEXT(name ? name : FPI_DEFINITION_INLINE),
-                                          FILEPROC_V_TEXT(definition), FILEPROC_V_TEXT(text.data) },
-                      out, err);
+    if (!name)
+        name = FPI_DEFINITION_INLINE;
+    return insert_row(jobs, tx, new, new->gate ? GATE_NAME : name, text.data, out, err);
 }
 
 fp_status fpi_job_insert(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
-                         const char *owner, const char *definition, fp_error *err)
+                         const char *owner, const char *definition, bool held, fp_error *err)
 {
+    const new_job new = {
+        .id = id, .file_id = file_id, .owner = owner, .definition = definition, .held = held
+    };
     FPI_CLEANUP(fp_job) job = NULL;
 
-    return insert(jobs, tx, id, file_id, owner, definition, &job, err);
+    return insert(jobs, tx, &new, &job, err);
+}
+
+fp_status fpi_job_insert_gate(fp_jobs *jobs, fp_tx *tx, const char *id, const char *file_id,
+                              const char *owner, const char *definition, fp_error *err)
+{
+    const new_job new = {
+        .id = id, .file_id = file_id, .owner = owner, .definition = definition, .gate = true
+    };
+    FPI_CLEANUP(fp_job) job = NULL;
+
+    return insert(jobs, tx, &new, &job, err);
 }
 
 static fp_status read_job(fp_jobs *jobs, fp_tx *tx, const char *id, fp_job **out, fp_error *err)
@@ -217,12 +251,15 @@ static fp_status create_body(fp_tx *tx, void *user_data, fp_error *err)
 
     fp_job_free(fpi_steal(&c->job));
     rc = fpi_catalog_read(c->jobs->o.catalog, tx, c->file_id, &file, err);
-    if (rc == FILEPROC_OK && strcmp(file->state, "available") != 0)
-        rc = fp_error_reasonf(err, FILEPROC_ERR_NOTFOUND, FILEPROC_REASON_FILE_NOT_FOUND,
-                              "there is no such file");
     if (rc == FILEPROC_OK)
-        rc = insert(c->jobs, tx, c->id, c->file_id, file->owner, c->definition, &c->job, err);
-    return rc;
+        rc = fp_file_check(file, err);
+    if (rc < 0)
+        return rc;
+    return insert(
+        c->jobs, tx,
+        &(new_job){
+            .id = c->id, .file_id = c->file_id, .owner = file->owner, .definition = c->definition },
+        &c->job, err);
 }
 
 static fp_status resolve(fp_jobs *jobs, const char *file_id, const char *pipeline,
@@ -231,6 +268,8 @@ static fp_status resolve(fp_jobs *jobs, const char *file_id, const char *pipelin
     FPI_CLEANUP(fp_file) file = NULL;
     fp_status rc = fp_catalog_get(jobs->o.catalog, file_id, &file, err);
 
+    if (rc == FILEPROC_OK)
+        rc = fp_file_check(file, err);
     if (rc == FILEPROC_OK)
         rc = fp_pipelines_resolve(jobs->o.pipelines, pipeline, file->mime_type, definition, err);
     if (rc == FILEPROC_OK && !definition->size)
@@ -307,12 +346,15 @@ static fp_status cancel_body(fp_tx *tx, void *user_data, fp_error *err)
     fp_job_free(fpi_steal(&c->job));
     rc = fp_tx_exec(tx,
                     "UPDATE jobs SET state = 'cancelled', fence = fence + 1, finished_at = $2"
-                    " WHERE id = $1 AND state IN ('queued', 'running')",
+                    " WHERE id = $1 AND state IN ('queued', 'running') AND gate = 0",
                     params, 2, &changed, err);
     if (rc == FILEPROC_OK)
         rc = read_job(c->jobs, tx, c->id, &c->job, err);
     if (rc < 0 || !c->job)
         return rc;
+    if (!changed && (strcmp(c->job->state, "queued") == 0 || strcmp(c->job->state, "running") == 0))
+        return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_FILE_QUARANTINED,
+                                "the job checks a file in quarantine; release or reject the file");
     if (!changed)
         return fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_JOB_FINISHED,
                                 "the job has ended: %s", c->job->state);

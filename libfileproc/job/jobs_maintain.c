@@ -36,6 +36,9 @@ typedef struct stray {
     bool gone;  /* its process has ended for certain */
     bool dead;  /* no attempt is left */
     bool moved; /* by us */
+    bool gate;  /* it decides about its file */
+    fpi_judgement judgement;
+    fpi_decision decision;
 } stray;
 
 typedef struct stray_batch {
@@ -75,6 +78,7 @@ static fp_status add_stray(stray_batch *b, fp_rows *rows, fp_error *err)
     memcpy(s.id, b->last, sizeof(s.id));
     snprintf(s.file_id, sizeof(s.file_id), "%s", fp_rows_text(rows, 1));
     s.dead = s.attempt >= s.max_attempts;
+    s.gate = fp_rows_int64(rows, 9) != 0;
     s.steps = fpi_strdup(&b->jobs->ctx->a, fp_rows_text(rows, 6));
     if (!s.steps)
         return fpi_no_memory(err);
@@ -95,7 +99,7 @@ static fp_status find_lost(fp_tx *tx, void *user_data, fp_error *err)
     forget(b);
     rc = fp_tx_query(tx,
                      "SELECT id, file_id, fence, attempt, max_attempts, progress, steps, worker,"
-                     " lease_until FROM jobs WHERE state = 'running' AND id || '' > $1"
+                     " lease_until, gate FROM jobs WHERE state = 'running' AND id || '' > $1"
                      " ORDER BY id || '' LIMIT $2",
                      params, 2, &rows, err);
     while (rc == FILEPROC_OK && (rc = fp_rows_next(rows, &more, err)) == FILEPROC_OK && more)
@@ -115,6 +119,16 @@ static fp_status failed_steps(const fp_jobs *jobs, const stray *s, fp_buf *text,
         return rc;
     fpi_steps_fail(steps);
     return fpi_json_dump(jobs->ctx, steps, text, err);
+}
+
+/* The file that a check could not be made of. */
+static fp_status decide_one(const stray_batch *b, fp_tx *tx, stray *s, fp_error *err)
+{
+    if (!s->moved || !s->dead || !s->gate)
+        return FILEPROC_OK;
+    fpi_quarantine_conclude(b->jobs, s->file_id, s->steps, "worker_lost", &s->judgement,
+                            &s->decision);
+    return fpi_quarantine_decide(b->jobs, tx, &s->decision, err);
 }
 
 /* The lease's end becomes the time to look for what the worker left: now when it is gone, later when it may still be at it. A worker
@@ -151,7 +165,7 @@ static fp_status rescue_one(const stray_batch *b, fp_tx *tx, stray *s, fp_error 
     s->moved = rc == FILEPROC_OK && changed;
     if (s->moved && s->dead)
         rc = fpi_job_append_event(b->jobs, tx, s->id, s->file_id, "dead", "worker_lost", err);
-    return rc;
+    return rc < 0 ? rc : decide_one(b, tx, s, err);
 }
 
 static fp_status rescue_body(fp_tx *tx, void *user_data, fp_error *err)
@@ -161,6 +175,22 @@ static fp_status rescue_body(fp_tx *tx, void *user_data, fp_error *err)
 
     for (size_t i = 0; rc == FILEPROC_OK && i < b->count; i++)
         rc = rescue_one(b, tx, &b->strays[i], err);
+    return rc;
+}
+
+/* Files change with it only where a check ends for good. */
+static fp_status rescue_batch(stray_batch *b, fp_error *err)
+{
+    bool decides = false;
+    fp_status rc;
+
+    for (size_t i = 0; i < b->count; i++)
+        decides = decides || (b->strays[i].gate && b->strays[i].dead);
+    if (decides)
+        fpi_catalog_changing(b->jobs->o.catalog, NULL);
+    rc = fp_database_transact(b->jobs->o.database, FILEPROC_TX_READ_COMMITTED, rescue_body, b, err);
+    if (decides)
+        fpi_catalog_changed(b->jobs->o.catalog, NULL);
     return rc;
 }
 
@@ -197,6 +227,8 @@ static void tell_rescued(stray_batch *b, fp_jobs_maintenance *did)
         did->rescued += !s->dead;
         did->dead += s->dead;
         fpi_job_changed(b->jobs, s->id, s->file_id, s->dead ? "dead" : "queued", s->progress);
+        if (s->dead && s->gate)
+            fpi_quarantine_tell(b->jobs, &s->decision);
         s->fence++;
         if (s->gone)
             clean_one(b->jobs, s);
@@ -214,7 +246,7 @@ static fp_status rescue(fp_jobs *jobs, fp_jobs_maintenance *did, fp_error *err)
         rc = fp_database_transact(db, FILEPROC_TX_READONLY, find_lost, &b, err);
         seen = b.seen;
         if (rc == FILEPROC_OK && b.count)
-            rc = fp_database_transact(db, FILEPROC_TX_READ_COMMITTED, rescue_body, &b, err);
+            rc = rescue_batch(&b, err);
         if (rc == FILEPROC_OK)
             tell_rescued(&b, did);
         forget(&b);
@@ -379,6 +411,8 @@ fp_status fp_jobs_maintain(fp_jobs *jobs, fp_jobs_maintenance *did, fp_error *er
     rc = rescue(jobs, &ours, err);
     if (rc == FILEPROC_OK)
         rc = clean(jobs, err);
+    if (rc == FILEPROC_OK)
+        rc = fp_quarantine_sweep(jobs, NULL, err);
     if (rc == FILEPROC_OK)
         rc = count_and_ring(jobs, &ours, err);
     if (rc == FILEPROC_OK)

@@ -5,10 +5,12 @@
 
 #include "job/job_desk.h"
 #include "job/job_private.h"
+#include "job/quarantine_private.h"
 
 struct fp_jobs {
     fp_context *ctx;
     fp_jobs_options o; /* no number in it is 0 */
+    fpi_quarantine quarantine;
     fpi_desk desk;
 };
 

@@ -138,7 +138,8 @@ static void choose_fate(const fpi_work *run, const fp_error *e, fpi_claim_commit
     m->error_detail = e->message;
     if (is_permanent(e))
         m->fate = FPI_FATE_FAILED;
-    else if (run->claim.attempt >= run->claim.max_attempts)
+    else if (run->claim.attempt >= run->claim.max_attempts &&
+             !(run->claim.gate && fpi_quarantine_waits(run->w->jobs, m->error_code)))
         m->fate = FPI_FATE_DEAD;
     else
         m->fate = FPI_FATE_RETRY;

@@ -52,12 +52,17 @@ static bool is_vaguer(const char *detected, const char *declared)
     return false;
 }
 
+bool fpi_input_type_differs(const char *declared, const char *detected)
+{
+    return strcmp(detected, declared) != 0 && !is_vaguer(detected, declared);
+}
+
 static fp_status refuse(const fpi_input_type *input, const fpi_operation *op, fp_error *err)
 {
     const char *detected = input->detected, *declared = input->declared;
     fp_status rc;
 
-    if (*detected && *declared && strcmp(detected, declared) != 0 && !is_vaguer(detected, declared))
+    if (*detected && *declared && fpi_input_type_differs(declared, detected))
         rc = fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_MEDIA_TYPE_MISMATCH,
                               "declared %.80s, but the content is %.80s", declared, detected);
     else

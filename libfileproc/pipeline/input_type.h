@@ -3,6 +3,8 @@
 #ifndef FPI_INPUT_TYPE_H
 #define FPI_INPUT_TYPE_H
 
+#include <stdbool.h>
+
 #include "core/media_type.h"
 #include "pipeline/operation.h"
 
@@ -16,5 +18,8 @@ typedef struct fpi_input_type {
  *  when it is. */
 fp_status fpi_input_type_for(const fpi_input_type *input, const fpi_operation *op,
                              const char **type, fp_error *err);
+
+/** Whether the two can't both be right: none is merely a vaguer name for the other. Both are normalised. */
+bool fpi_input_type_differs(const char *declared, const char *detected);
 
 #endif

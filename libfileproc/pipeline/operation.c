@@ -127,13 +127,22 @@ static fp_status add(fpi_operations *ops, fpi_operation op, const char *paramete
 
 static bool is_builtin(const char *name)
 {
+    if (fpi_check_is_reserved(name))
+        return true;
     for (size_t i = 0; i < fpi_builtin_operation_count; i++)
         if (strcmp(fpi_builtin_operations[i].name, name) == 0)
             return true;
     return false;
 }
 
-static fp_status add_all(const fp_context *ctx, fpi_operations *ops, fp_error *err)
+static fp_status add_embedded(fpi_operations *ops, const fp_operation *own, fp_error *err)
+{
+    return add(ops, (fpi_operation){ own->name, own->accepts, own->info_key, own, NULL, NULL },
+               own->parameters, err);
+}
+
+static fp_status add_all(const fp_context *ctx, const fpi_checks *checks, fpi_operations *ops,
+                         fp_error *err)
 {
     fp_status rc = FILEPROC_OK;
 
@@ -142,9 +151,10 @@ static fp_status add_all(const fp_context *ctx, fpi_operations *ops, fp_error *e
 
         if (is_builtin(own->name))
             return fp_error_setf(err, FILEPROC_ERR_EXISTS, "operation %s is built in", own->name);
-        rc = add(ops, (fpi_operation){ own->name, own->accepts, own->info_key, own, NULL, NULL },
-                 own->parameters, err);
+        rc = add_embedded(ops, own, err);
     }
+    for (size_t i = 0; rc == FILEPROC_OK && i < checks->count; i++)
+        rc = add_embedded(ops, &checks->operations[i], err);
     for (size_t i = 0; rc == FILEPROC_OK && i < fpi_builtin_operation_count; i++) {
         const fpi_builtin_operation *b = &fpi_builtin_operations[i];
 
@@ -159,16 +169,18 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const fpi_operation *)a)->name, ((const fpi_operation *)b)->name);
 }
 
-fp_status fpi_operations_init(const fp_context *ctx, fpi_operations *ops, fp_error *err)
+fp_status fpi_operations_init(const fp_context *ctx, const fpi_checks *checks, fpi_operations *ops,
+                              fp_error *err)
 {
     fp_status rc;
 
     *ops = (fpi_operations){ .ctx = ctx };
-    ops->items = fpi_calloc(&ctx->a, ctx->operations.count + fpi_builtin_operation_count,
-                            sizeof(*ops->items));
+    ops->items =
+        fpi_calloc(&ctx->a, ctx->operations.count + checks->count + fpi_builtin_operation_count,
+                   sizeof(*ops->items));
     if (!ops->items)
         return fpi_no_memory(err);
-    rc = add_all(ctx, ops, err);
+    rc = add_all(ctx, checks, ops, err);
     if (rc < 0)
         fpi_operations_dispose(ops);
     else

@@ -8,6 +8,7 @@
 #include <fileproc/driver/operation_driver.h>
 
 #include "core/json.h"
+#include "pipeline/check_operation.h"
 
 /** One operation. The texts belong to whoever registered it and outlive the context. */
 typedef struct fpi_operation {
@@ -26,8 +27,10 @@ typedef struct fpi_operations {
     size_t count;
 } fpi_operations;
 
-/** INVALID names the operation and what is wrong with it; EXISTS one of the context's own that is called like one of the helper's. */
-fp_status fpi_operations_init(const fp_context *ctx, fpi_operations *ops, fp_error *err);
+/** INVALID names the operation and what is wrong with it; EXISTS one of the context's own that is called like one of the helper's
+ *  or of ours. checks must outlive the operations. */
+fp_status fpi_operations_init(const fp_context *ctx, const fpi_checks *checks, fpi_operations *ops,
+                              fp_error *err);
 void fpi_operations_dispose(fpi_operations *ops);
 
 /** NULL when there is none. */

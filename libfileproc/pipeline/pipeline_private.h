@@ -13,6 +13,7 @@ struct fp_pipelines {
     fp_pipelines_options o; /* no number in it is 0, the paths are the two below */
     char *helper_path;
     char *temporary_folder;
+    fpi_checks checks;
     fpi_operations ops;
     /* Array of completed definitions; those of the options come first. Once open, threads only look at it and take no
      * references: jansson's counts are not made for being shared. What is handed out are the texts below. */

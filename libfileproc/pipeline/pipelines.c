@@ -26,6 +26,8 @@ static const fp_pipelines_options defaults = {
     .max_pages = 500u,
     .wall_clock_ms = 120000u,
     .jobs_per_helper = 100u,
+    .scan_max_bytes = UINT64_C(100) << 20,
+    .scan_timeout_ms = 120000u,
 };
 
 #define OR_DEFAULT(o, member)                                                                      \
@@ -46,6 +48,8 @@ static void fill_defaults(fp_pipelines_options *o)
     OR_DEFAULT(o, max_pages);
     OR_DEFAULT(o, wall_clock_ms);
     OR_DEFAULT(o, jobs_per_helper);
+    OR_DEFAULT(o, scan_max_bytes);
+    OR_DEFAULT(o, scan_timeout_ms);
 }
 
 static fp_status copy_path(const fp_context *ctx, const char *name, const char *path, char **out,
@@ -172,6 +176,19 @@ static fp_status write_description(fp_pipelines *pls, fp_error *err)
     return pls->description ? FILEPROC_OK : fpi_no_memory(err);
 }
 
+static fp_status open_checks(fp_pipelines *pls, fp_error *err)
+{
+    const fp_pipelines_options *o = &pls->o;
+    fpi_clamd *clamd = NULL;
+    fp_status rc = FILEPROC_OK;
+
+    if (o->clamd_uri)
+        rc = fpi_clamd_new(pls->ctx, o->clamd_uri, o->scan_max_bytes, o->scan_timeout_ms, &clamd,
+                           err);
+    fpi_checks_init(&pls->checks, clamd);
+    return rc;
+}
+
 /* What can be left half done: fp_pipelines_free() takes care of that. */
 static fp_status fill(fp_pipelines *pls, const char *definitions, fp_error *err)
 {
@@ -181,7 +198,9 @@ static fp_status fill(fp_pipelines *pls, const char *definitions, fp_error *err)
         rc = copy_path(pls->ctx, "temporary_folder", pls->o.temporary_folder,
                        &pls->temporary_folder, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_operations_init(pls->ctx, &pls->ops, err);
+        rc = open_checks(pls, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_operations_init(pls->ctx, &pls->checks, &pls->ops, err);
     if (rc < 0)
         return rc;
     pls->definitions = json_array();
@@ -222,6 +241,7 @@ fp_status fp_pipelines_open(fp_context *ctx, const fp_pipelines_options *opts, f
     pls->o.helper_path = pls->helper_path;
     pls->o.temporary_folder = pls->temporary_folder;
     pls->o.definitions = NULL;
+    pls->o.clamd_uri = NULL;
     if (rc == FILEPROC_OK)
         *out = fpi_steal(&pls);
     return rc;
@@ -237,6 +257,7 @@ void fp_pipelines_free(fp_pipelines *pls)
     fpi_free(&pls->ctx->a, pls->description);
     json_decref(pls->definitions);
     fpi_operations_dispose(&pls->ops);
+    fpi_checks_dispose(&pls->checks);
     fpi_free(&pls->ctx->a, pls->helper_path);
     fpi_free(&pls->ctx->a, pls->temporary_folder);
     fpi_free(&pls->ctx->a, pls);

@@ -111,6 +111,11 @@ static fp_status check_result(fpi_run *run, const fpi_run_step *step, fp_buf *re
     return rc;
 }
 
+static const char *or_null(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
 static fp_status call_operation(embedded_call *call, const char *params, const char *type,
                                 fp_buf *result, fp_error *err)
 {
@@ -123,7 +128,9 @@ static fp_status call_operation(embedded_call *call, const char *params, const c
                             .ctx = call->run->runner->pls->ctx,
                             .output = on_output,
                             .tick = on_tick,
-                            .fd = call->run->input->fd };
+                            .fd = call->run->input->fd,
+                            .declared_mime_type = or_null(call->run->type.declared),
+                            .detected_mime_type = or_null(call->run->type.detected) };
     fp_status rc;
 
     if (!c.filename)

@@ -5,6 +5,7 @@
 #include "catalog/catalog_private.h"
 #include "core/buf_private.h"
 #include "job/job_private.h"
+#include "job/quarantine_private.h"
 #include "upload/idempotency.h"
 #include "upload/upload_join.h"
 #include "upload/upload_lease.h"
@@ -23,6 +24,7 @@ typedef struct completion {
     char key[FPI_UPLOAD_KEY_SIZE];
     char url[FPI_UPLOAD_URL_SIZE];
     char job_id[FPI_UUID_SIZE];
+    char scan_job_id[FPI_UUID_SIZE]; /* "" = the file does not go into quarantine */
     char sha256[2 * FPI_DIGEST_MAX + 1];
 } completion;
 
@@ -51,6 +53,11 @@ static fp_status prepare_job(completion *c, fp_error *err)
 
     if (!c->ups->jobs)
         return FILEPROC_OK;
+    if (fpi_quarantine_is_on(c->ups->jobs)) {
+        rc = fpi_uuid7(c->ups->ctx, c->scan_job_id, err);
+        if (rc < 0)
+            return rc;
+    }
     rc = fpi_job_default_definition(c->ups->jobs, c->upload.mime_type, &c->definition, err);
     if (rc < 0 || c->definition.size == 0)
         return rc;
@@ -100,13 +107,16 @@ static fp_status insert_file(completion *c, fp_tx *tx, fp_error *err)
                                 .mime_type = u->mime_type,
                                 .sha256 = u->sha256,
                                 .storage_key = c->key,
-                                .size = u->size };
+                                .size = u->size,
+                                .quarantined = c->scan_job_id[0] != '\0' };
     fp_status rc = fpi_catalog_insert(c->ups->cat, tx, &file, err);
 
-    if (rc < 0 || !u->job_id)
-        return rc;
-    return fpi_job_insert(c->ups->jobs, tx, u->job_id, u->file_id, u->owner, c->definition.data,
-                          err);
+    if (rc == FILEPROC_OK && u->job_id)
+        rc = fpi_job_insert(c->ups->jobs, tx, u->job_id, u->file_id, u->owner, c->definition.data,
+                            file.quarantined, err);
+    if (rc == FILEPROC_OK && file.quarantined)
+        rc = fpi_quarantine_begin(c->ups->jobs, tx, c->scan_job_id, u->file_id, u->owner, err);
+    return rc;
 }
 
 static fp_status complete_body(fp_tx *tx, void *user_data, fp_error *err)
@@ -194,8 +204,12 @@ static void finish(completion *c, fp_upload *facts)
         return;
     }
     fpi_session_end(c->ups, c->session, FPI_UPLOAD_COMPLETED, facts);
-    if (c->upload.job_id)
+    if (c->upload.job_id && c->scan_job_id[0])
+        fpi_job_tell_held(c->ups->jobs, c->upload.job_id, c->upload.file_id);
+    else if (c->upload.job_id)
         fpi_job_ring(c->ups->jobs, c->upload.job_id, c->upload.file_id);
+    if (c->scan_job_id[0])
+        fpi_job_ring(c->ups->jobs, c->scan_job_id, c->upload.file_id);
 }
 
 static fp_status publish(completion *c, fp_error *err)

@@ -126,6 +126,12 @@ static void *resize(const void *good, size_t size, size_t struct_size)
 #define GOOD_fp_job w->job
 #define GOOD_fp_job_out OUT(fp_job)
 #define GOOD_fp_job_page_out OUT(fp_job_page)
+#define GOOD_fp_quarantine (&(fp_quarantine){ sizeof(fp_quarantine), .file_id = "a" })
+#define GOOD_fp_quarantine_out OUT(fp_quarantine)
+#define GOOD_fp_quarantine_page NULL
+#define GOOD_fp_quarantine_page_out OUT(fp_quarantine_page)
+#define GOOD_fp_quarantine_query (&(fp_quarantine_query)FILEPROC_QUARANTINE_QUERY_INIT)
+#define GOOD_fp_quarantine_counts (&(fp_quarantine_counts)FILEPROC_QUARANTINE_COUNTS_INIT)
 #define GOOD_fp_job_query (&(fp_job_query)FILEPROC_JOB_QUERY_INIT)
 #define GOOD_fp_worker_out OUT(fp_worker)
 #define GOOD_fp_operation (&good_operation)

@@ -13,7 +13,8 @@ import sys
 import declarations
 
 # What struct_size is never asked of: the library makes these.
-RECORDS = {"fp_chunk_map", "fp_file", "fp_job", "fp_upload", "fp_storage_list_page", "fp_file_page", "fp_job_page"}
+RECORDS = {"fp_chunk_map", "fp_file", "fp_job", "fp_upload", "fp_storage_list_page", "fp_file_page", "fp_job_page",
+           "fp_quarantine", "fp_quarantine_page"}
 VARIADIC = ("fp_error_setf", "fp_error_reasonf")
 
 

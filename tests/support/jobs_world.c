@@ -108,18 +108,11 @@ static void note_change(void *user_data, const char *job_id, const char *file_id
     pthread_mutex_unlock(&lock);
 }
 
-static void open_ledger(jobs_world *w)
+static void open_jobs(jobs_world *w, const fp_quarantine_options *quarantine)
 {
     fp_jobs_options o = FILEPROC_JOBS_OPTIONS_INIT;
-    fp_pipelines_options po = FILEPROC_PIPELINES_OPTIONS_INIT;
-    fp_queue_options qo = FILEPROC_QUEUE_OPTIONS_INIT;
     fp_error err = { 0 };
 
-    qo.database = w->db;
-    qo.poll_interval_ms = 50;
-    ck_status(fp_queue_open(w->ctx, "database:", &qo, &w->q, &err), FILEPROC_OK, &err);
-    po.helper_path = HELPER_PATH;
-    ck_status(fp_pipelines_open(w->ctx, &po, &w->pls, &err), FILEPROC_OK, &err);
     o.database = w->db;
     o.queue = w->q;
     o.storage = w->st;
@@ -131,7 +124,28 @@ static void open_ledger(jobs_world *w)
     o.backoff_cap_ms = 1;
     o.on_change = note_change;
     o.user_data = w;
+    o.quarantine = quarantine;
     ck_status(fp_jobs_open(w->ctx, &o, &w->jobs, &err), FILEPROC_OK, &err);
+}
+
+static void open_ledger(jobs_world *w)
+{
+    fp_pipelines_options po = FILEPROC_PIPELINES_OPTIONS_INIT;
+    fp_queue_options qo = FILEPROC_QUEUE_OPTIONS_INIT;
+    fp_error err = { 0 };
+
+    qo.database = w->db;
+    qo.poll_interval_ms = 50;
+    ck_status(fp_queue_open(w->ctx, "database:", &qo, &w->q, &err), FILEPROC_OK, &err);
+    po.helper_path = HELPER_PATH;
+    ck_status(fp_pipelines_open(w->ctx, &po, &w->pls, &err), FILEPROC_OK, &err);
+    open_jobs(w, NULL);
+}
+
+void jobs_set_quarantine(jobs_world *w, const fp_quarantine_options *quarantine)
+{
+    fp_jobs_free(w->jobs);
+    open_jobs(w, quarantine);
 }
 
 /* database_uri may be NULL: a fresh database. */
@@ -202,7 +216,7 @@ static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
     return fpi_catalog_insert(call->w->cat, tx, call->file, err);
 }
 
-void jobs_add_file(jobs_world *w, const char *content, char id[FPI_UUID_SIZE])
+static void add_file(jobs_world *w, const char *content, bool quarantined, char id[FPI_UUID_SIZE])
 {
     char key[64];
     const fpi_new_file file = { .id = id,
@@ -211,7 +225,8 @@ void jobs_add_file(jobs_world *w, const char *content, char id[FPI_UUID_SIZE])
                                 .mime_type = "application/octet-stream",
                                 .detected_mime_type = "application/octet-stream", /* no helper */
                                 .storage_key = key,
-                                .size = strlen(content) };
+                                .size = strlen(content),
+                                .quarantined = quarantined };
     insert_call call = { w, &file };
     fp_error err = { 0 };
 
@@ -219,6 +234,38 @@ void jobs_add_file(jobs_world *w, const char *content, char id[FPI_UUID_SIZE])
     snprintf(key, sizeof(key), "files/%s", id);
     ck_status(fp_storage_put(w->st, key, content, strlen(content), 0, &err), FILEPROC_OK, &err);
     ck_status(fp_database_transact(w->db, 0, insert_body, &call, &err), FILEPROC_OK, &err);
+}
+
+void jobs_add_file(jobs_world *w, const char *content, char id[FPI_UUID_SIZE])
+{
+    add_file(w, content, false, id);
+}
+
+typedef struct begin_call {
+    jobs_world *w;
+    const char *file_id, *job_id, *scan_id;
+} begin_call;
+
+static fp_status begin_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    const begin_call *c = user_data;
+    fp_status rc =
+        fpi_job_insert(c->w->jobs, tx, c->job_id, c->file_id, "alice",
+                       "{\"name\":\"own\",\"steps\":[{\"operation\":\"test.work\"}]}", true, err);
+
+    return rc < 0 ? rc : fpi_quarantine_begin(c->w->jobs, tx, c->scan_id, c->file_id, "alice", err);
+}
+
+void jobs_add_quarantined(jobs_world *w, const char *content, char file_id[FPI_UUID_SIZE],
+                          char job_id[FPI_UUID_SIZE], char scan_id[FPI_UUID_SIZE])
+{
+    begin_call call = { w, file_id, job_id, scan_id };
+    fp_error err = { 0 };
+
+    add_file(w, content, true, file_id);
+    ck_status(fpi_uuid7(w->ctx, job_id, &err), FILEPROC_OK, &err);
+    ck_status(fpi_uuid7(w->ctx, scan_id, &err), FILEPROC_OK, &err);
+    ck_status(fp_database_transact(w->db, 0, begin_body, &call, &err), FILEPROC_OK, &err);
 }
 
 void jobs_add_job(jobs_world *w, const char *file_id, int steps, char id[FPI_UUID_SIZE])

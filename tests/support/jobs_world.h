@@ -9,6 +9,7 @@
 #include "catalog/catalog_private.h"
 #include "core/uuid.h"
 #include "job/job_private.h"
+#include "job/quarantine_private.h"
 #include "queue/queue_private.h"
 
 /* What the store in memory holds. */
@@ -57,6 +58,12 @@ void jobs_add_file(jobs_world *w, const char *content, char id[FPI_UUID_SIZE]);
 void jobs_add_job(jobs_world *w, const char *file_id, int steps, char id[FPI_UUID_SIZE]);
 /* Both. */
 void jobs_add(jobs_world *w, int steps, char id[FPI_UUID_SIZE]);
+
+/* The ledger is opened again with these settings. */
+void jobs_set_quarantine(jobs_world *w, const fp_quarantine_options *quarantine);
+/* A file in quarantine, with a job of one step that waits for its release; the job that checks it is queued. */
+void jobs_add_quarantined(jobs_world *w, const char *content, char file_id[FPI_UUID_SIZE],
+                          char job_id[FPI_UUID_SIZE], char scan_id[FPI_UUID_SIZE]);
 
 fp_job *must_get_job(jobs_world *w, const char *id);
 /* The job's state is this, and the reason of its last failure; NULL = none. */

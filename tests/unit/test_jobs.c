@@ -101,7 +101,8 @@ typedef struct insert_call {
 static fp_status insert_body(fp_tx *tx, void *user_data, fp_error *err)
 {
     insert_call *c = user_data;
-    fp_status rc = fpi_job_insert(c->w->jobs, tx, c->id, c->file_id, NULL, c->definition, err);
+    fp_status rc =
+        fpi_job_insert(c->w->jobs, tx, c->id, c->file_id, NULL, c->definition, false, err);
 
     return rc == FILEPROC_OK && c->fail ? fp_error_setf(err, FILEPROC_ERR_USER, "as told") : rc;
 }

@@ -420,7 +420,7 @@ START_TEST(a_backlog_of_ended_jobs_is_forgotten_bit_by_bit)
              " INSERT INTO jobs SELECT '00-' || i, file_id, owner, pipeline, definition, state,"
              " attempt, max_attempts, fence, worker, lease_until, run_at, progress, steps,"
              " error_code, error_detail, error_permanent, result, created_at, started_at,"
-             " finished_at FROM jobs, n");
+             " finished_at, gate FROM jobs, n");
     atomic_fetch_add(&w.shift_ms, 2000);
     ck_assert_uint_eq(maintain(&w).forgotten, 1000);
     ck_assert_uint_eq(maintain(&w).forgotten, 500);

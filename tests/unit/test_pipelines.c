@@ -444,7 +444,7 @@ START_TEST(describe_lists_operations_sorted_and_pipelines)
     ck_assert_int_eq(fp_pipelines_describe(f.pls, &f.out, &f.err), FILEPROC_OK);
     all = json_loads(f.out.data, 0, NULL);
     operations = json_object_get(all, "operations");
-    ck_assert_uint_eq(json_array_size(operations), fpi_builtin_operation_count + 1);
+    ck_assert_uint_eq(json_array_size(operations), fpi_builtin_operation_count + 2);
     json_array_foreach(operations, i, one) {
         const char *name = json_string_value(json_object_get(one, "name"));
 
@@ -460,6 +460,9 @@ START_TEST(describe_lists_operations_sorted_and_pipelines)
     ck_assert(json_is_object(json_object_get(one, "parameters")));
     one = json_array_get(operations, 1);
     ck_assert_str_eq(json_string_value(json_object_get(one, "runs_in")), "helper");
+    one = json_array_get(operations, json_array_size(operations) - 1);
+    ck_assert_str_eq(json_string_value(json_object_get(one, "name")), "type.check");
+    ck_assert_str_eq(json_string_value(json_object_get(one, "runs_in")), "process");
     one = json_array_get(json_object_get(all, "pipelines"), 0);
     ck_assert_str_eq(json_string_value(json_object_get(one, "name")), "mine");
     ck_assert_uint_eq(json_array_size(json_object_get(all, "pipelines")), 5);

@@ -22,8 +22,10 @@ typedef struct fp_operation_call {
                         const char *info_json, int32_t *fd, fp_error *err);
     /** To be called at least once a second in a long operation: renews the job's lease. A failure means: stop. */
     fp_status (*tick)(void *handle, fp_error *err);
-    int32_t fd;       /**< Borrowed: the input, readable and seekable, at offset 0. */
-    int32_t reserved; /**< 0. */
+    int32_t fd;                     /**< Borrowed: the input, readable and seekable, at offset 0. */
+    int32_t reserved;               /**< 0. */
+    const char *declared_mime_type; /**< Of the input, as its sender said; NULL = he said nothing that is a type. */
+    const char *detected_mime_type; /**< Of the input, as found in its bytes; NULL = not known. */
 } fp_operation_call;
 
 /** An operation. Start from FILEPROC_OPERATION_INIT: fp_context_add_operation() refuses one without its struct_size. */
