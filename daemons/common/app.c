@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fileproc/quarantine.h>
+
 #include "lock_file.h"
 #include "log.h"
 #include "percent.h"
@@ -29,6 +31,9 @@ static const char *const upload_statuses[] = {
     "initiated", "completed", "cancelled", "incomplete", "rejected_mime", "rejected_size", "failed",
 };
 static const char *const job_states[] = { "succeeded", "failed", "cancelled", "dead" };
+static const char *const verdicts[] = { "clean", "infected", "mismatch", "unscannable",
+                                        "scanner_down" };
+static const char *const outcomes[] = { "released", "held", "rejected" };
 static const char *const versions[] = { FILEPROC_VERSION_STRING };
 static const double durations[] = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
                                     1,     2.5,  5,     10,   60,  300,  3600 };
@@ -98,6 +103,48 @@ static void on_job_change(void *user_data, const char *job_id, const char *file_
         }
 }
 
+static size_t place_of(const char *const *words, size_t count, const char *word)
+{
+    size_t i = 0;
+
+    while (i < count && strcmp(words[i], word) != 0)
+        i++;
+    return i;
+}
+
+static void log_outcome(const fp_quarantine_notice *n)
+{
+    int32_t level = strcmp(n->outcome, "released") == 0 ? FILEPROC_LOG_INFO : FILEPROC_LOG_WARN;
+    FPD_DISPOSE(fpd_text) line = FPD_TEXT_INIT(FPD_LOG_LINE_MAX);
+
+    if (!fpd_log_enabled(level))
+        return;
+    fpd_log_begin(&line, level, "quarantine");
+    fpd_text_printf(&line, ",\"message\":\"file %s\",\"file_id\":\"%s\",\"verdict\":", n->outcome,
+                    n->file_id);
+    fpd_text_json(&line, n->verdict);
+    fpd_text_string(&line, ",\"reason\":");
+    fpd_text_json(&line, n->reason);
+    fpd_text_string(&line, ",\"check\":");
+    fpd_text_json(&line, n->step);
+    fpd_log_write(&line);
+}
+
+/* Runs on the worker's thread, or a request's, after the commit. */
+static void on_outcome(void *user_data, const fp_quarantine_notice *n)
+{
+    fpd_app *app = user_data;
+    const char *verdict = strcmp(n->outcome, "retried") == 0 ? "scanner_down" : n->verdict;
+    size_t outcome = place_of(outcomes, 3, n->outcome);
+
+    log_outcome(n);
+    if (verdict)
+        fpd_metric_count(app->scans, (size_t[]){ place_of(verdicts, 5, verdict) }, 1);
+    fpd_metric_count(app->quarantined, &outcome, 1);
+    if (outcome < 3)
+        fpd_metric_observe(app->quarantine_seconds, NULL, (double)n->waited_ms / 1000.0);
+}
+
 static fp_status out_of_memory(fp_error *err)
 {
     return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
@@ -145,6 +192,30 @@ static bool add_upload_metrics(fpd_app *app)
            app->streams_dropped && app->hub && app->feed && app->writers;
 }
 
+static bool add_quarantine_metrics(fpd_app *app)
+{
+    const fpd_metric_spec scans = { .name = "fileproc_scans_total",
+                                    .help = "Verdicts on files in quarantine.",
+                                    .kind = FPD_COUNTER,
+                                    .labels = { { "verdict", verdicts, 5 } } };
+    const fpd_metric_spec out = { .name = "fileproc_quarantine_total",
+                                  .help = "What became of files in quarantine.",
+                                  .kind = FPD_COUNTER,
+                                  .labels = { { "outcome", outcomes, 3 } } };
+    const fpd_metric_spec seconds = { .name = "fileproc_quarantine_seconds",
+                                      .help = "From the completion of an upload to a decision.",
+                                      .kind = FPD_HISTOGRAM,
+                                      .bounds = durations,
+                                      .bound_count = sizeof(durations) / sizeof(*durations) };
+
+    if (!*fp_config_string(app->config, "FILEPROC_PREPUBLISH"))
+        return true;
+    app->scans = fpd_metrics_add(app->metrics, &scans);
+    app->quarantined = fpd_metrics_add(app->metrics, &out);
+    app->quarantine_seconds = fpd_metrics_add(app->metrics, &seconds);
+    return app->scans && app->quarantined && app->quarantine_seconds;
+}
+
 static bool add_job_metrics(fpd_app *app)
 {
     const fpd_metric_spec jobs = { .name = "fileproc_jobs_finished_total",
@@ -153,7 +224,7 @@ static bool add_job_metrics(fpd_app *app)
                                    .labels = { { "state", job_states, 4 } } };
 
     app->jobs_finished = fpd_metrics_add(app->metrics, &jobs);
-    return app->jobs_finished != NULL;
+    return app->jobs_finished && add_quarantine_metrics(app);
 }
 
 /* Of what this service does: a counter that stays 0 for ever would only mislead. */
@@ -392,11 +463,48 @@ static fp_status open_pipelines(fpd_app *app, fp_error *err)
     o.max_unpacked_bytes = number(app, "FILEPROC_MAX_UNPACKED_SIZE");
     o.max_entries = (uint32_t)number(app, "FILEPROC_MAX_ARCHIVE_ENTRIES");
     o.max_pages = (uint32_t)number(app, "FILEPROC_MAX_PAGES");
+    o.clamd_uri = text_or_null(app, "FILEPROC_CLAMD_URI");
+    o.scan_max_bytes = number(app, "FILEPROC_SCAN_MAX_SIZE");
+    o.scan_timeout_ms = (uint32_t)number(app, "FILEPROC_SCAN_TIMEOUT");
     return fp_pipelines_open(app->ctx, &o, &app->pipelines, err);
+}
+
+/* Files of a time when there were checks are kept from readers all the same. */
+static fp_status find_quarantined(fpd_app *app, fp_error *err)
+{
+    fp_quarantine_counts counts = FILEPROC_QUARANTINE_COUNTS_INIT;
+    fp_status rc = FILEPROC_OK;
+
+    app->quarantine = *fp_config_string(app->config, "FILEPROC_PREPUBLISH") != '\0';
+    if (!app->quarantine && app->jobs)
+        rc = fp_quarantine_count(app->jobs, &counts, err);
+    app->quarantine = app->quarantine || counts.scanning || counts.held || counts.rejected;
+    return rc;
+}
+
+/* The choices stand in the order of the library's numbers, which begin at 1. */
+static uint32_t choice(const fpd_app *app, const char *name)
+{
+    return (uint32_t)number(app, name) + 1;
+}
+
+static fp_quarantine_options quarantine_options(fpd_app *app)
+{
+    fp_quarantine_options o = FILEPROC_QUARANTINE_OPTIONS_INIT;
+
+    o.checks = text_or_null(app, "FILEPROC_PREPUBLISH");
+    o.on_unscannable = choice(app, "FILEPROC_SCAN_UNSCANNABLE");
+    o.on_mismatch = choice(app, "FILEPROC_TYPE_MISMATCH");
+    o.on_scanner_down = choice(app, "FILEPROC_SCAN_DOWN");
+    o.keep_rejected = number(app, "FILEPROC_REJECTED") == 1;
+    o.on_outcome = on_outcome;
+    o.user_data = app;
+    return o;
 }
 
 static fp_status open_jobs(fpd_app *app, fp_error *err)
 {
+    const fp_quarantine_options quarantine = quarantine_options(app);
     fp_jobs_options o = FILEPROC_JOBS_OPTIONS_INIT;
 
     o.database = app->database;
@@ -409,6 +517,7 @@ static fp_status open_jobs(fpd_app *app, fp_error *err)
     o.backoff_base_ms = (uint32_t)number(app, "FILEPROC_JOB_BACKOFF_BASE");
     o.backoff_cap_ms = (uint32_t)number(app, "FILEPROC_JOB_BACKOFF_CAP");
     o.retention_ms = fp_config_int(app->config, "FILEPROC_JOB_RETENTION");
+    o.quarantine = &quarantine;
     o.on_change = on_job_change;
     o.user_data = app;
     return fp_jobs_open(app->ctx, &o, &app->jobs, err);
@@ -503,6 +612,7 @@ static const struct {
     { FPD_NEEDS_CATALOG, open_catalog },
     { FPD_NEEDS_JOBS, open_pipelines },
     { FPD_NEEDS_JOBS, open_jobs },
+    { FPD_NEEDS_STORAGE, find_quarantined },
     { ~0u, open_cache },
     { FPD_NEEDS_UPLOADS, open_uploads },
     { FPD_NEEDS_JOBS, open_bridge },
@@ -516,12 +626,16 @@ fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, c
     app->config = config;
     app->service = service;
     app->needs = needs;
+    /* Who gives out bytes has to know of which file they are. */
+    if ((needs & FPD_NEEDS_STORAGE) && *fp_config_string(config, "FILEPROC_PREPUBLISH"))
+        app->needs |= FPD_NEEDS_DATABASE | FPD_NEEDS_CATALOG;
     app->data = (fpd_text)FPD_TEXT_INIT(PATH_MAX);
     for (size_t i = 0; i < FPD_LOCKS; i++)
         app->locks[i] = -1;
     for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-        fp_status rc = steps[i].needs == ~0u || (steps[i].needs & needs) ? steps[i].open(app, err)
-                                                                         : FILEPROC_OK;
+        fp_status rc = steps[i].needs == ~0u || (steps[i].needs & app->needs)
+                           ? steps[i].open(app, err)
+                           : FILEPROC_OK;
 
         if (rc < 0) {
             fpd_app_close(app);

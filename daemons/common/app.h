@@ -51,6 +51,7 @@ typedef struct fpd_app {
     fp_catalog *catalog;
     fp_pipelines *pipelines;
     fp_jobs *jobs;
+    bool quarantine; /* there are checks in the settings, or files in quarantine from before */
     fp_cache *cache;
     bool has_redis; /* the cache is one that all daemons share */
     fpd_rate_limit limit;
@@ -64,6 +65,7 @@ typedef struct fpd_app {
     int locks
         [FPD_LOCKS]; /* of it, and of what the addresses of database and storage lead to; -1 = none */
     fpd_metric *uploads_total, *upload_duration, *chunks_uploaded, *streams_dropped, *jobs_finished;
+    fpd_metric *scans, *quarantined, *quarantine_seconds; /* NULL: there are no checks */
 } fpd_app;
 
 /** Places of uploads_total{status}: the starter kit's, and ours at the end. */

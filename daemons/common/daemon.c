@@ -206,8 +206,9 @@ static fp_status start_maintenance(running *r, fp_error *err)
         .uploads = r->app.uploads,
         .jobs = r->what->needs & FPD_NEEDS_WORKERS ? r->app.jobs : NULL,
         .catalog = r->app.catalog,
-        .storage = r->app.needs == FPD_NEEDS_STORAGE ? r->app.storage : NULL,
+        .storage = r->what->needs == FPD_NEEDS_STORAGE ? r->app.storage : NULL,
         .metrics = r->app.metrics,
+        .quarantine = r->app.quarantine,
         .reap_interval_ms = fp_config_int(r->config, "FILEPROC_REAP_INTERVAL"),
         .reap_grace_ms = fp_config_int(r->config, "FILEPROC_REAP_GRACE"),
     };

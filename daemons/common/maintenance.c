@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <fileproc/quarantine.h>
+
 #include "app.h"
 #include "clock.h"
 #include "log.h"
@@ -14,11 +16,12 @@
 #define STAGED_PAGE 1000
 
 static const double durations[] = { 0.01, 0.1, 1, 10, 60, 600 };
+static const char *const quarantine_states[] = { "scanning", "held", "rejected" };
 static const char *const reaped_kinds[] = { "expired", "discarded", "forgotten" };
 
 struct fpd_maintenance {
     fpd_maintenance_options o;
-    fpd_metric *queued, *running, *rescued, *open_uploads, *reaped, *swept, *failures;
+    fpd_metric *queued, *running, *rescued, *open_uploads, *reaped, *swept, *failures, *quarantined;
     fpd_metric *reaped_bytes, *reaper_runs, *reaper_failures, *reaper_duration;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -92,12 +95,17 @@ static bool add_metrics(fpd_maintenance *m)
                                        .help =
                                            "Maintenance steps that failed; they are tried again." };
 
+    const fpd_metric_spec quarantined = { .name = "fileproc_quarantine_files",
+                                          .kind = FPD_GAUGE,
+                                          .help = "Files in quarantine, and rejected ones.",
+                                          .labels = { { "state", quarantine_states, 3 } } };
     bool jobs = m->o.jobs != NULL, uploads = m->o.uploads != NULL, catalog = m->o.catalog != NULL;
 
     return add_metric(m, jobs, &queued, &m->queued) && add_metric(m, jobs, &running, &m->running) &&
            add_metric(m, jobs, &rescued, &m->rescued) &&
            add_metric(m, uploads, &open_uploads, &m->open_uploads) &&
            add_metric(m, uploads || m->o.storage, &reaped, &m->reaped) && add_reaper_metrics(m) &&
+           add_metric(m, jobs && m->o.quarantine, &quarantined, &m->quarantined) &&
            add_metric(m, catalog, &swept, &m->swept) &&
            add_metric(m, true, &failures, &m->failures);
 }
@@ -126,6 +134,22 @@ static void maintain_jobs(fpd_maintenance *m)
         fpd_log(FILEPROC_LOG_WARN, "maintenance",
                 "%llu jobs of lost workers queued again, %llu given up",
                 (unsigned long long)did.rescued, (unsigned long long)did.dead);
+}
+
+static void count_quarantine(fpd_maintenance *m)
+{
+    fp_quarantine_counts counts = FILEPROC_QUARANTINE_COUNTS_INIT;
+    fp_error err = { 0 };
+
+    if (!m->quarantined)
+        return;
+    if (fp_quarantine_count(m->o.jobs, &counts, &err) < 0) {
+        note_failure(m, "counting files in quarantine", &err);
+        return;
+    }
+    fpd_metric_set(m->quarantined, (size_t[]){ 0 }, (int64_t)counts.scanning);
+    fpd_metric_set(m->quarantined, (size_t[]){ 1 }, (int64_t)counts.held);
+    fpd_metric_set(m->quarantined, (size_t[]){ 2 }, (int64_t)counts.rejected);
 }
 
 /* Of either reaper; in one process there is one. */
@@ -250,6 +274,7 @@ static void *run(void *arg)
         if (now >= reap_at) {
             reap_uploads(m);
             sweep_catalog(m);
+            count_quarantine(m);
             reap_objects(m);
             reap_at = fpd_monotonic_ns() + m->o.reap_interval_ms * 1000000;
         }

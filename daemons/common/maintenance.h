@@ -16,6 +16,7 @@ typedef struct fpd_maintenance_options {
     fp_catalog *catalog;
     fp_storage *storage; /* where nobody looks after uploads, but objects are put */
     fpd_metrics *metrics;
+    bool quarantine; /* with jobs: files in quarantine are counted */
     int64_t reap_interval_ms;
     int64_t reap_grace_ms;
 } fpd_maintenance_options;

@@ -138,7 +138,8 @@ void fpd_get_content(fpd_request *rq, void *user_data)
     FPD_CLEANUP(fp_file) file = NULL;
     fp_error err = { 0 };
 
-    if (fp_catalog_get(app->catalog, rq->parameters[0], &file, &err) < 0)
+    if (fp_catalog_get(app->catalog, rq->parameters[0], &file, &err) < 0 ||
+        fp_file_check(file, &err) < 0)
         fpd_problem_error(rq, &err);
     else
         negotiate(rq, app, file);

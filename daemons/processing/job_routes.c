@@ -7,6 +7,7 @@
 #include "json_body.h"
 #include "page.h"
 #include "problem.h"
+#include "quarantine_routes.h"
 #include "reply.h"
 
 static void answer_job(fpd_request *rq, fpd_app *app, int status, const fp_job *job)
@@ -163,5 +164,6 @@ static const fpd_route routes[] = {
 
 bool fpd_job_routes_add(fpd_router *router, fpd_app *app)
 {
-    return fpd_router_add(router, routes, sizeof(routes) / sizeof(*routes), app);
+    return fpd_router_add(router, routes, sizeof(routes) / sizeof(*routes), app) &&
+           fpd_quarantine_routes_add(router, app);
 }

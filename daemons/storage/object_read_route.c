@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "object_key.h"
+#include "object_quarantine.h"
 #include "object_routes.h"
 #include "problem.h"
 #include "range.h"
@@ -214,6 +215,8 @@ void fpd_get_object(fpd_request *rq, void *user_data)
     reading r = { .app = user_data, .key = rq->parameters[0], .fd = -1, .replaced = true };
     bool is_file = strcmp(fp_storage_scheme(r.app->storage), "file") == 0;
 
+    if (!fpd_object_readable(rq, r.app, r.key))
+        return;
     r.piece = is_file ? PIECE_FILE : PIECE_NETWORK;
     for (int i = 0; i < TRIES && r.replaced && rq->status == 0; i++)
         try_to_answer(rq, &r, is_file);

@@ -9,6 +9,7 @@
 #include "json_body.h"
 #include "object_key.h"
 #include "object_lock.h"
+#include "object_quarantine.h"
 #include "problem.h"
 #include "reply.h"
 
@@ -123,7 +124,7 @@ static void presign(fpd_request *rq, fpd_app *app, const char *key)
     if (!body || !read_presign(rq, body, &wanted))
         return;
     put = strcmp(wanted.method, "PUT") == 0;
-    if (put && !fpd_object_writable(rq, key))
+    if (put ? !fpd_object_writable(rq, key) : !fpd_object_readable(rq, app, key))
         return;
     rc = fp_storage_presign(app->storage, key, put ? FILEPROC_PRESIGN_PUT : FILEPROC_PRESIGN_GET,
                             (uint32_t)wanted.expires_s, &url, &err);

@@ -217,7 +217,7 @@ void fpd_resumable_finish(fpd_resumable *r, const fp_upload *upload)
     fpd_resumable_show_offset(r, done->size);
     fpd_resumable_show_limits(r, done);
     fpd_resumable_show_digest(r, done);
-    fpd_upload_completed(r->rq, done);
+    fpd_upload_completed(r->rq, r->app, done);
 }
 
 /* ---- the body ---- */

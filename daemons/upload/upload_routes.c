@@ -125,7 +125,18 @@ static void initiate_upload(fpd_request *rq, void *user_data)
     answer_initiated(rq, upload);
 }
 
-void fpd_upload_completed(fpd_request *rq, const fp_upload *upload)
+/* Where files have to pass checks: whether this one has. Else the members are the starter kit's, and no others. */
+static void add_file_state(fpd_app *app, const fp_upload *upload, fpd_text *json)
+{
+    FPD_CLEANUP(fp_file) file = NULL;
+
+    if (!app->quarantine || fp_catalog_get(app->catalog, upload->file_id, &file, NULL) < 0)
+        return;
+    fpd_text_string(json, ",\"file_state\":");
+    fpd_text_json(json, file->state);
+}
+
+void fpd_upload_completed(fpd_request *rq, fpd_app *app, const fp_upload *upload)
 {
     FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(16 * 1024);
 
@@ -141,6 +152,7 @@ void fpd_upload_completed(fpd_request *rq, const fp_upload *upload)
     fpd_text_json(&json, upload->job_id);
     fpd_text_string(&json, ",\"sha256\":");
     fpd_text_json(&json, upload->sha256);
+    add_file_state(app, upload, &json);
     fpd_text_string(&json, "}");
     note_replay(rq, upload);
     fpd_reply_json(rq, 200, &json);
@@ -159,7 +171,7 @@ static void complete_upload(fpd_request *rq, void *user_data)
     if (fp_upload_complete_keyed(app->uploads, rq->parameters[0], key, &upload, &err) < 0)
         fpd_upload_problem(rq, app, &err);
     else
-        fpd_upload_completed(rq, upload);
+        fpd_upload_completed(rq, app, upload);
 }
 
 static void cancel_upload(fpd_request *rq, void *user_data)

@@ -19,7 +19,7 @@ void fpd_stream_upload(fpd_request *rq, void *app);
 void fpd_stream_events(fpd_request *rq, void *app);
 
 /** Answers with what a completed upload has become. */
-void fpd_upload_completed(fpd_request *rq, const fp_upload *upload);
+void fpd_upload_completed(fpd_request *rq, fpd_app *app, const fp_upload *upload);
 /** The member metadata as text, in memory of malloc(); NULL when it is not there. False: the request is answered. */
 bool fpd_upload_metadata(fpd_request *rq, const json_t *body, char **text);
 

@@ -35,14 +35,16 @@ class PipelinesOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("helper_path", c_char_p), ("definitions", c_char_p),
                 ("temporary_folder", c_char_p), ("max_pixels", c_uint64), ("max_output_bytes", c_uint64),
                 ("helper_memory_bytes", c_uint64), ("max_unpacked_bytes", c_uint64), ("max_entries", c_uint32),
-                ("max_pages", c_uint32), ("wall_clock_ms", c_uint32), ("jobs_per_helper", c_uint32)]
+                ("max_pages", c_uint32), ("wall_clock_ms", c_uint32), ("jobs_per_helper", c_uint32),
+                ("clamd_uri", c_char_p), ("scan_max_bytes", c_uint64), ("scan_timeout_ms", c_uint32),
+                ("reserved", c_uint32)]
 
 
 class JobsOptions(Sized):
     _fields_ = [("struct_size", c_size_t), ("database", c_void_p), ("queue", c_void_p), ("storage", c_void_p),
                 ("catalog", c_void_p), ("pipelines", c_void_p), ("lease_ms", c_uint32), ("max_attempts", c_uint32),
                 ("backoff_base_ms", c_uint32), ("backoff_cap_ms", c_uint32), ("on_change", c_void_p),
-                ("user_data", c_void_p), ("retention_ms", c_int64)]
+                ("user_data", c_void_p), ("retention_ms", c_int64), ("quarantine", c_void_p)]
 
 
 class UploadsOptions(Sized):
