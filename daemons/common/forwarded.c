@@ -91,19 +91,28 @@ static bool read_origin(const fpd_request *rq, char scheme[SCHEME_MAX], char hos
            consists_of(host, "-._:[]");
 }
 
-void fpd_forwarded_location(fpd_request *rq, const char *proxies, const char *path)
+void fpd_forwarded_address(const fpd_request *rq, const char *proxies, const char *path,
+                           char out[FPD_FORWARDED_SIZE])
 {
     char prefix[PREFIX_MAX] = "", scheme[SCHEME_MAX], host[HOST_MAX];
 
     if (!fpd_list_has(proxies, rq->head->remote)) {
-        fpd_reply_header(rq, "Location", "%s", path);
+        snprintf(out, FPD_FORWARDED_SIZE, "%s", path);
         return;
     }
     read_prefix(rq, prefix);
     if (read_origin(rq, scheme, host))
-        fpd_reply_header(rq, "Location", "%s://%s%s%s", scheme, host, prefix, path);
+        snprintf(out, FPD_FORWARDED_SIZE, "%s://%s%s%s", scheme, host, prefix, path);
     else
-        fpd_reply_header(rq, "Location", "%s%s", prefix, path);
+        snprintf(out, FPD_FORWARDED_SIZE, "%s%s", prefix, path);
+}
+
+void fpd_forwarded_location(fpd_request *rq, const char *proxies, const char *path)
+{
+    char address[FPD_FORWARDED_SIZE];
+
+    fpd_forwarded_address(rq, proxies, path, address);
+    fpd_reply_header(rq, "Location", "%s", address);
 }
 
 static bool is_https(const char *url)

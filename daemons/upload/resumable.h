@@ -75,7 +75,7 @@ void fpd_resumable_show_digest(fpd_resumable *r, const fp_upload *upload);
 
 /* ---- resumable_answer.c: interim responses, problems, the final answer ---- */
 
-/** 104 with the upload's place, to a client that knows what it is. */
+/** Location of the reply; and 104 with the same, to a client that knows what that is. */
 void fpd_resumable_announce(fpd_resumable *r, const fp_upload *upload);
 /** 104 with the offset, when it has grown: for fpd_intake.on_bytes; user_data is the fpd_resumable. */
 void fpd_resumable_progress(fpd_intake *in);

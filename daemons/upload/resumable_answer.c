@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "forwarded.h"
 #include "problem.h"
 #include "reply.h"
 #include "resumable.h"
@@ -20,7 +21,7 @@
 static void send_interim(fpd_resumable *r, const char *fields)
 {
     fpd_request *rq = r->rq;
-    char text[512];
+    char text[2 * FPD_FORWARDED_SIZE];
     int n = snprintf(text, sizeof(text),
                      "HTTP/1.1 104 Upload Resumption Supported\r\n"
                      "Upload-Draft-Interop-Version: %d\r\n%s\r\n",
@@ -36,16 +37,20 @@ static bool knows_interim(const fpd_resumable *r)
     return r->version && !r->conventional && strcmp(r->rq->head->version, "1.1") == 0;
 }
 
+/* The address is the same in all answers, whatever the proxies say. */
 void fpd_resumable_announce(fpd_resumable *r, const fp_upload *upload)
 {
+    char path[sizeof(FPD_RESUMABLE_PATH) + 64], address[FPD_FORWARDED_SIZE];
     char limits[FPD_RESUMABLE_LIMITS_SIZE];
-    char fields[256];
+    char fields[FPD_FORWARDED_SIZE + 256];
 
+    snprintf(path, sizeof(path), FPD_RESUMABLE_PATH "/%s", upload->id);
+    fpd_forwarded_address(r->rq, r->app->limit.proxies, path, address);
+    fpd_reply_header(r->rq, "Location", "%s", address);
     if (!knows_interim(r))
         return;
     fpd_resumable_limits(r, upload, limits);
-    snprintf(fields, sizeof(fields), "Location: " FPD_RESUMABLE_PATH "/%s\r\nUpload-Limit: %s\r\n",
-             upload->id, limits);
+    snprintf(fields, sizeof(fields), "Location: %s\r\nUpload-Limit: %s\r\n", address, limits);
     send_interim(r, fields);
 }
 

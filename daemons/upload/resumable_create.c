@@ -176,6 +176,5 @@ void fpd_resumable_create(fpd_request *rq, void *app)
     fpd_intake_enter(&r.intake,
                      upload->id); /* the client may look for it as soon as it is announced */
     fpd_resumable_announce(&r, upload);
-    fpd_reply_header(rq, "Location", FPD_RESUMABLE_PATH "/%s", upload->id);
     fpd_resumable_receive(&r, upload, 0, a.digest, 201);
 }

@@ -15,6 +15,8 @@ import pytest
 
 from api import complete, content, initiate, send_chunk, status, wait_until
 from daemon_process import free_port
+import ietf
+from test_resumable_clients import javascript as resumable_javascript
 from test_tus_clients import javascript
 from tus import TYPE, call, checksum, metadata, offset, upload_id
 
@@ -146,6 +148,39 @@ def test_a_broken_connection_keeps_what_the_daemon_has_seen(proxied):
     assert at <= 200000 and (at > 0) != proxied.buffers
     assert patch(proxied, path, at, DATA[at:]).status_code == 204
     check(proxied, path, DATA)
+
+
+@TRUSTING
+def test_resumable_uploads_go_through(proxied):
+    reply = ietf.create(proxied, DATA[:1000])
+    assert reply.status_code == 201 and reply.headers["Location"].startswith("/files/v1/resumable/")
+    path = reply.headers["Location"].removeprefix("/files")
+    at = ietf.append(proxied, path, ietf.offset(proxied, path), DATA[1000:300000], {"Content-Digest": ietf.digest(DATA[1000:300000])})
+    ietf.check_mismatch(ietf.patch(proxied, path, 7, b"x"), 300000, 7)
+    done = ietf.finish(proxied, path, at, iter([DATA[at:]]))
+    assert content(proxied, done["file_id"]) == DATA and ietf.complete_of(ietf.head(proxied, path)) is True
+
+
+@TRUSTING
+def test_104_reaches_curl_where_the_proxy_speaks_http_1_1(proxied, tmp_path):
+    """And has the address that the final answer has."""
+    (tmp_path / "file").write_bytes(DATA)
+    done = subprocess.run(["curl", "-sS", "-i", "-X", "POST", "-T", tmp_path / "file", proxied.url + ietf.TARGET, "-H", "Upload-Complete: ?1",
+                           "-H", "Upload-Draft-Interop-Version: 9", "-H", "Content-Type: text/plain", "-H", "Expect:"],
+                          capture_output=True, text=True, timeout=60, check=True)
+    assert re.findall(r"^HTTP/1.1 (\d+)", done.stdout, re.M) == ["104", "200"]
+    first, last = re.findall(r"^location: (\S+)$", done.stdout, re.M | re.I)
+    assert first == last and first.startswith("/files/v1/resumable/")
+
+
+@TRUSTING
+@pytest.mark.parametrize("protocol", ["ietf-draft-05", "ietf-draft-03"])
+def test_tus_js_client_goes_through_with_the_protocols_of_the_ietf(proxied, tmp_path, protocol):
+    file = tmp_path / "file.txt"
+    file.write_bytes(DATA)
+    done = resumable_javascript(proxied, file, {"chunkSize": 100000, "protocol": protocol})
+    assert done["url"].startswith(proxied.url)
+    check(proxied, done["url"], DATA)
 
 
 @TRUSTING
