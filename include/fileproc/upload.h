@@ -409,10 +409,12 @@ typedef struct fp_append_options {
     const void *digest;           /**< Borrowed. The expected bytes. @since 0.1 */
     size_t digest_size;           /**< Bytes of digest. @since 0.1 */
     uint64_t length;              /**< Bytes that are to come at the most; 0 = as many as the upload has room for. @since 0.1 */
+    uint32_t digest_later;        /**< 1: there is a digest, which fp_append_expect() tells behind the last byte. @since 0.1 */
+    uint32_t reserved;            /**< 0. */
 } fp_append_options;
 /** All-default fp_append_options. */
 #define FILEPROC_APPEND_OPTIONS_INIT \
-    { sizeof(fp_append_options), NULL, NULL, 0, 0 }
+    { sizeof(fp_append_options), NULL, NULL, 0, 0, 0, 0 }
 
 /**
  * Begin to append bytes to an upload, of any number, from @p offset on. At any time one append is at work on an upload: a
@@ -470,6 +472,23 @@ FILEPROC_API fp_status fp_append_begin(fp_uploads *ups, const char *id, uint64_t
  */
 FILEPROC_API fp_status fp_append_write(fp_append *append, const void *data, size_t size,
                                        fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Tell the digest of an append that began with digest_later, in any algorithm. Without it fp_append_commit() fails.
+ *
+ * @param append     Borrowed.
+ * @param algorithm  Borrowed. As in fp_append_options.
+ * @param digest     Borrowed. The expected bytes.
+ * @param size       Bytes of digest.
+ * @param[out] err   Filled only on failure. May be NULL.
+ * @retval FILEPROC_OK           fp_append_commit() compares.
+ * @retval FILEPROC_ERR_INVALID  Reason digest_unsupported; another size than the algorithm's; or it did not begin so, or was told before.
+ * @par Blocking  Never.
+ * @par Threads   One thread at a time per append.
+ * @since 0.1
+ */
+FILEPROC_API fp_status fp_append_expect(fp_append *append, const char *algorithm, const void *digest,
+                                        size_t size, fp_error *err) FILEPROC_NODISCARD;
 
 /**
  * Make durable what was taken, however much that is: an append that broke off is committed like any other. On failure

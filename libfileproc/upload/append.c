@@ -39,7 +39,14 @@ static fp_status set_options(fp_append *a, const fp_append_options *opts, uint64
     fp_status rc = fpi_options_import(&o, sizeof(o), opts, err);
 
     *length = o.length;
-    return rc < 0 ? rc : fpi_expect(&a->expected, o.digest_algorithm, o.digest, o.digest_size, err);
+    if (rc == FILEPROC_OK &&
+        (o.reserved || o.digest_later > 1 || (o.digest_later && o.digest_algorithm)))
+        rc = fp_error_setf(err, FILEPROC_ERR_INVALID, "digest_later has no meaning");
+    if (rc < 0)
+        return rc;
+    if (o.digest_later)
+        return fpi_expect_later(&a->expected, &a->ups->ctx->a, err);
+    return fpi_expect(&a->expected, o.digest_algorithm, o.digest, o.digest_size, err);
 }
 
 static fp_status exceeded(const fp_append *a, bool unknown, uint64_t limit, fp_error *err)
@@ -141,6 +148,7 @@ static void append_free(fp_append *a, bool pinned)
         fpi_session_unpin(a->ups, a->session);
     if (a->session)
         fpi_session_release(a->ups, a->session);
+    fpi_expectation_dispose(&a->expected);
     fpi_free(&a->ups->ctx->a, a->compare);
     fpi_free(&a->ups->ctx->a, a->metered);
     fpi_free(&a->ups->ctx->a, a);
@@ -455,6 +463,15 @@ fp_status fp_append_write(fp_append *append, const void *data, size_t size, fp_e
     if (rc == FILEPROC_OK)
         fpi_expiry_slide(append->ups, append->session);
     return rc;
+}
+
+fp_status fp_append_expect(fp_append *append, const char *algorithm, const void *digest,
+                           size_t size, fp_error *err)
+{
+    if (!append || !algorithm || !digest)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
+    return append->ended ? already_ended(err)
+                         : fpi_expect_told(&append->expected, algorithm, digest, size, err);
 }
 
 /* ---- commit ---- */

@@ -6,6 +6,22 @@
 
 #include "upload/upload_lease.h"
 
+static fp_status set(fpi_expectation *e, const char *algorithm, const void *digest, size_t size,
+                     fpi_digest_algorithm *number, fp_error *err)
+{
+    fp_status rc = fpi_digest_by_name(algorithm, number, err);
+
+    if (rc < 0)
+        return rc;
+    if (!digest || size != fpi_digest_size(*number))
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "a %s digest has %zu bytes", algorithm,
+                             fpi_digest_size(*number));
+    memcpy(e->value, digest, size);
+    e->size = size;
+    e->wanted = true;
+    return FILEPROC_OK;
+}
+
 fp_status fpi_expect(fpi_expectation *e, const char *algorithm, const void *digest, size_t size,
                      fp_error *err)
 {
@@ -14,22 +30,53 @@ fp_status fpi_expect(fpi_expectation *e, const char *algorithm, const void *dige
 
     if (!algorithm)
         return FILEPROC_OK;
-    rc = fpi_digest_by_name(algorithm, &number, err);
+    rc = set(e, algorithm, digest, size, &number, err);
+    if (rc == FILEPROC_OK)
+        fpi_digest_init(&e->digest, number);
+    return rc;
+}
+
+/* In the order of their numbers, which are from 1 on. */
+fp_status fpi_expect_later(fpi_expectation *e, const fp_allocator *a, fp_error *err)
+{
+    e->each = fpi_calloc(a, FPI_DIGEST_CRC32C, sizeof(*e->each));
+    if (!e->each)
+        return fpi_no_memory(err);
+    e->a = a;
+    e->wanted = e->later = true;
+    for (int i = 0; i < FPI_DIGEST_CRC32C; i++)
+        fpi_digest_init(&e->each[i], (fpi_digest_algorithm)(i + 1));
+    return FILEPROC_OK;
+}
+
+fp_status fpi_expect_told(fpi_expectation *e, const char *algorithm, const void *digest,
+                          size_t size, fp_error *err)
+{
+    fpi_digest_algorithm number;
+    fp_status rc;
+
+    if (!e->later || !algorithm)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "no digest was to be told");
+    rc = set(e, algorithm, digest, size, &number, err);
     if (rc < 0)
         return rc;
-    if (!digest || size != fpi_digest_size(number))
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "a %s digest has %zu bytes", algorithm,
-                             fpi_digest_size(number));
-    memcpy(e->value, digest, size);
-    e->size = size;
-    e->wanted = true;
-    fpi_digest_init(&e->digest, number);
+    e->digest = e->each[number - 1];
+    e->later = false;
     return FILEPROC_OK;
+}
+
+void fpi_expectation_dispose(fpi_expectation *e)
+{
+    if (e->each)
+        fpi_free(e->a, fpi_steal(&e->each));
 }
 
 void fpi_expectation_add(fpi_expectation *e, const void *data, size_t size)
 {
-    if (e->wanted)
+    if (e->later)
+        for (int i = 0; i < FPI_DIGEST_CRC32C; i++)
+            fpi_digest_update(&e->each[i], data, size);
+    else if (e->wanted)
         fpi_digest_update(&e->digest, data, size);
 }
 
@@ -39,6 +86,8 @@ fp_status fpi_expectation_check(const fpi_expectation *e, fp_error *err)
 
     if (!e->wanted)
         return FILEPROC_OK;
+    if (e->later)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "the digest was not told");
     fpi_digest_value(&e->digest, value);
     if (memcmp(value, e->value, e->size) == 0)
         return FILEPROC_OK;

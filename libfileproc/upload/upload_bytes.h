@@ -16,6 +16,9 @@
 /** A digest that the caller gave. */
 typedef struct fpi_expectation {
     bool wanted;
+    bool later;       /* it is not known yet, and neither is the algorithm */
+    fpi_digest *each; /* then: one of each algorithm, with `a` */
+    const fp_allocator *a;
     size_t size;
     unsigned char value[FPI_DIGEST_MAX];
     fpi_digest digest;
@@ -24,6 +27,12 @@ typedef struct fpi_expectation {
 /** INVALID: an algorithm that we don't have, or a digest of another size. algorithm may be NULL. */
 fp_status fpi_expect(fpi_expectation *e, const char *algorithm, const void *digest, size_t size,
                      fp_error *err);
+/** One that fpi_expect_told() will tell. */
+fp_status fpi_expect_later(fpi_expectation *e, const fp_allocator *a, fp_error *err);
+/** INVALID as fpi_expect(), or when nothing was to be told. */
+fp_status fpi_expect_told(fpi_expectation *e, const char *algorithm, const void *digest,
+                          size_t size, fp_error *err);
+void fpi_expectation_dispose(fpi_expectation *e);
 void fpi_expectation_add(fpi_expectation *e, const void *data, size_t size);
 /** INVALID with digest_mismatch. */
 fp_status fpi_expectation_check(const fpi_expectation *e, fp_error *err);

@@ -889,7 +889,85 @@ START_TEST(wrong_arguments_are_refused)
 }
 END_TEST
 
-RUN_TESTS("append", appends_of_any_size_make_the_file_and_its_digest,
+/* 30 bytes of content(1), with a digest that is told behind them. */
+static fp_status append_later(const char *id, const char *algorithm, const void *digest,
+                              size_t size, fp_error *err)
+{
+    fp_append_options o = FILEPROC_APPEND_OPTIONS_INIT;
+    fp_append *a;
+    fp_status rc = FILEPROC_OK;
+
+    o.digest_later = 1;
+    a = must_append(id, 0, &o);
+    must_write(a, 0, 30);
+    if (algorithm)
+        rc = fp_append_expect(a, algorithm, digest, size, err);
+    if (rc == FILEPROC_OK)
+        rc = fp_append_commit(a, NULL, err);
+    fp_append_free(a);
+    return rc;
+}
+
+START_TEST(a_digest_may_be_told_behind_the_last_byte)
+{
+    static const char *const names[] = { "sha-256", "md5", "sha", "crc32c" };
+
+    EACH_STORE(&w)
+    for (size_t i = 0; i < 4; i++) {
+        unsigned char bytes[30], value[FPI_DIGEST_MAX];
+        fpi_digest_algorithm number;
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fpi_digest d;
+
+        must_create(&w, 30, id);
+        content_fill(1, 0, bytes, 30);
+        ck_status(fpi_digest_by_name(names[i], &number, &err), FILEPROC_OK, &err);
+        fpi_digest_init(&d, number);
+        fpi_digest_update(&d, bytes, 30);
+        fpi_digest_value(&d, value);
+        ck_status(append_later(id, NULL, NULL, 0, &err), FILEPROC_ERR_INVALID, &err);
+        ck_status(append_later(id, names[i], value, 3, &err), FILEPROC_ERR_INVALID, &err);
+        ck_reason(append_later(id, "sha-0", value, 20, &err), FILEPROC_ERR_INVALID,
+                  "digest_unsupported", &err);
+        value[0] ^= 1;
+        ck_reason(append_later(id, names[i], value, fpi_digest_size(number), &err),
+                  FILEPROC_ERR_INVALID, "digest_mismatch", &err);
+        ck_offset(id, 0);
+        value[0] ^= 1;
+        ck_status(append_later(id, names[i], value, fpi_digest_size(number), &err), FILEPROC_OK,
+                  &err);
+        ck_offset(id, 30);
+    }
+}
+END_TEST
+
+START_TEST(a_digest_is_told_once_and_only_when_it_was_announced)
+{
+    fp_append_options o = FILEPROC_APPEND_OPTIONS_INIT;
+    char id[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+    fp_append *a;
+
+    upload_world_open(&w, false, NULL);
+    must_create(&w, 30, id);
+    a = must_append(id, 0, NULL);
+    ck_status(fp_append_expect(a, "crc32c", "abcd", 4, &err), FILEPROC_ERR_INVALID, &err);
+    fp_append_free(a);
+    o.digest_later = 1;
+    a = must_append(id, 0, &o);
+    ck_status(fp_append_expect(a, "crc32c", "abcd", 4, &err), FILEPROC_OK, &err);
+    ck_status(fp_append_expect(a, "crc32c", "abcd", 4, &err), FILEPROC_ERR_INVALID, &err);
+    fp_append_free(a);
+    o.digest_algorithm = "crc32c";
+    ck_status(fp_append_begin(w.ups, id, 0, &o, &a, &err), FILEPROC_ERR_INVALID, &err);
+    upload_world_close(&w);
+}
+END_TEST
+
+RUN_TESTS("append", a_digest_may_be_told_behind_the_last_byte,
+          a_digest_is_told_once_and_only_when_it_was_announced,
+          appends_of_any_size_make_the_file_and_its_digest,
           append_that_has_all_bytes_survives_a_restart, append_that_broke_off_keeps_what_came,
           append_that_is_dropped_never_was, long_append_becomes_durable_on_the_way,
           other_offset_is_a_conflict_and_changes_nothing, bytes_beyond_the_end_are_refused,
