@@ -2,8 +2,11 @@
  * Must not know: what is in it. */
 #include "body.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "clock.h"
 #include "problem.h"
@@ -81,6 +84,84 @@ static fpd_body_result read_chunked(fpd_request *rq, void *buf, size_t capacity,
     return FPD_BODY_OK;
 }
 
+bool fpd_body_take_over(fpd_request *rq, fpd_chunked *c)
+{
+    if (rq->wire.raw && rq->wire.raw(rq->wire.self, &rq->raw)) {
+        rq->chunked = c;
+        rq->close = true;
+        return true;
+    }
+    rq->close = true;
+    fpd_problem(
+        rq, 503, "busy",
+        "A trailer can't be read on a connection that had other requests before; send it on a "
+        "new one.");
+    return false;
+}
+
+void fpd_body_let_go(fpd_request *rq)
+{
+    if (!rq->chunked)
+        return;
+    rq->chunked = NULL;
+    rq->body_ended = rq->body_failed = true;
+}
+
+/* 0: the client has ended, or was silent for too long. */
+static size_t receive(const fpd_raw *raw, char *buf, size_t capacity)
+{
+    struct pollfd ready = { .fd = raw->fd, .events = POLLIN };
+
+    for (;;) {
+        ssize_t n = recv(raw->fd, buf, capacity, MSG_DONTWAIT);
+        int rc;
+
+        if (n >= 0)
+            return (size_t)n;
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+            return 0;
+        rc = poll(&ready, 1, raw->timeout_ms);
+        if (rc == 0 || (rc < 0 && errno != EINTR))
+            return 0;
+    }
+}
+
+static size_t next_bytes(fpd_raw *raw, char *buf, size_t capacity)
+{
+    size_t n = raw->size < capacity ? raw->size : capacity;
+
+    if (n == 0)
+        return receive(raw, buf, capacity);
+    memcpy(buf, raw->data, n);
+    raw->data += n;
+    raw->size -= n;
+    return n;
+}
+
+/* As soon as there are any bytes. */
+static fpd_body_result read_raw(fpd_request *rq, void *buf, size_t capacity, size_t *got)
+{
+    fpd_chunked_result result = FPD_CHUNKED_MORE;
+
+    while (result == FPD_CHUNKED_MORE && *got == 0) {
+        size_t n = next_bytes(&rq->raw, buf, capacity), used;
+
+        if (n == 0)
+            return end_with(rq, FPD_BODY_CUT);
+        result = fpd_chunked_decode(rq->chunked, buf, n, got, &used);
+    }
+    rq->body_read += *got;
+    if (rq->body_read > rq->body_limit) {
+        *got = 0;
+        rq->close = true;
+        return FPD_BODY_TOO_LARGE;
+    }
+    if (result == FPD_CHUNKED_BAD)
+        return end_with(rq, FPD_BODY_CUT);
+    rq->body_ended = result == FPD_CHUNKED_END;
+    return *got ? FPD_BODY_OK : FPD_BODY_END;
+}
+
 fpd_body_result fpd_body_read(fpd_request *rq, void *buf, size_t capacity, size_t *got)
 {
     *got = 0;
@@ -88,6 +169,8 @@ fpd_body_result fpd_body_read(fpd_request *rq, void *buf, size_t capacity, size_
         capacity = INT_MAX;
     if (rq->body_ended)
         return rq->body_failed ? FPD_BODY_CUT : FPD_BODY_END;
+    if (rq->chunked)
+        return read_raw(rq, buf, capacity, got);
     return rq->body_kind == FPD_BODY_CHUNKED ? read_chunked(rq, buf, capacity, got)
                                              : read_counted(rq, buf, capacity, got);
 }

@@ -47,6 +47,8 @@ typedef struct fpd_request {
     bool body_ended;      /* nothing is left to read: the end was seen, or reading failed */
     bool body_failed;
     bool expects_continue; /* the client waits for 100 Continue */
+    fpd_raw raw;           /* of a body that was taken over from the server: fpd_body_take_over() */
+    struct fpd_chunked *chunked; /* where it is; NULL: it was not taken over */
 
     fpd_text headers;      /* lines that handlers add to the reply */
     fpd_text *scratch;     /* the thread's buffer in which replies are put together */

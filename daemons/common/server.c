@@ -14,6 +14,7 @@
 
 #include "connection.h"
 #include "log.h"
+#include "takeover.h"
 #include "websocket.h"
 
 /* All lines of a request's head together. CivetWeb takes more, because what is too long for it, it can't tell from nonsense. */
@@ -36,6 +37,7 @@ struct fpd_server {
     fpd_socket_loop *loop;
     fpd_dispatcher *dispatcher;
     struct in_addr address;
+    int timeout_ms; /* of a silent client */
     atomic_bool stopped;
     pthread_mutex_t lock; /* guards said */
     char said[200];       /* CivetWeb's last words, for a start that fails */
@@ -65,9 +67,11 @@ static int wire_descriptor(void *self)
     return fpd_connection_descriptor(info->remote_addr, info->remote_port, info->server_port);
 }
 
+static bool wire_raw(void *self, fpd_raw *out);
+
 static fpd_wire wire_of(struct mg_connection *conn)
 {
-    return (fpd_wire){ wire_read, wire_write, wire_close, conn, wire_descriptor };
+    return (fpd_wire){ wire_read, wire_write, wire_close, conn, wire_descriptor, wire_raw };
 }
 
 static void take_head(const struct mg_request_info *info, fpd_head *head)
@@ -143,6 +147,31 @@ static fpd_server *server_of(const struct mg_connection *conn)
     return mg_get_user_context_data(conn);
 }
 
+/* With the empty line at its end. */
+static size_t head_size(const struct mg_request_info *info)
+{
+    return (size_t)(head_end(info) + 2 - info->request_method);
+}
+
+static bool wire_raw(void *self, fpd_raw *out)
+{
+    const struct mg_request_info *info = mg_get_request_info(self);
+
+    out->timeout_ms = server_of(self)->timeout_ms;
+    return info->num_headers > 0 && fpd_takeover(info->request_method, head_size(info), HEAD_BUFFER,
+                                                 wire_descriptor(self), out);
+}
+
+/* Of a body in the chunked coding nobody knows how long it was. A request without a body may have the length -1. */
+static void count_request(const struct mg_connection *conn, const struct mg_request_info *info)
+{
+    if (info->num_headers == 0 || mg_get_header(conn, "Transfer-Encoding"))
+        fpd_takeover_lose();
+    else
+        fpd_takeover_count(head_size(info) +
+                           (info->content_length > 0 ? (uint64_t)info->content_length : 0));
+}
+
 /* Answers 0 to let CivetWeb go on with a WebSocket handshake, else the status. */
 static int on_request(struct mg_connection *conn)
 {
@@ -165,6 +194,7 @@ static int on_request(struct mg_connection *conn)
         return bad->status;
     }
     status = fpd_dispatch(server_of(conn)->dispatcher, &head, &wire, scratch, &upgrade);
+    count_request(conn, info);
     if (!upgrade)
         return status;
     fpd_websocket_accept(conn, upgrade);
@@ -196,6 +226,7 @@ static int on_http_error(struct mg_connection *conn, int status, const char *mes
 
 static void on_connection_close(const struct mg_connection *conn)
 {
+    fpd_takeover_reset();
     fpd_websocket_abandon(conn);
 }
 
@@ -357,6 +388,7 @@ fpd_server *fpd_server_start(const fpd_server_options *options, fpd_dispatcher *
     }
     server->dispatcher = dispatcher;
     server->address = address;
+    server->timeout_ms = (int)options->request_timeout_ms;
     pthread_mutex_init(&server->lock, NULL);
     server->loop = fpd_socket_loop_start(NULL);
     if (server->loop)

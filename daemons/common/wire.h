@@ -23,6 +23,14 @@ typedef struct fpd_head {
     fpd_header headers[FPD_HEADERS_MAX];
 } fpd_head;
 
+/** A body as it comes over the connection: first the bytes that the server has read, then those of the socket. */
+typedef struct fpd_raw {
+    const char *data; /* borrowed */
+    size_t size;
+    int fd;         /* borrowed; does not block */
+    int timeout_ms; /* of silence */
+} fpd_raw;
+
 /** The connection of a request. */
 typedef struct fpd_wire {
     /** Reads body bytes until buf is full; fewer at the body's end, on failure and on a time-out; below 0 on failure. */
@@ -34,6 +42,9 @@ typedef struct fpd_wire {
     void *self;
     /** The socket, so that a long reply can see whether the peer reads, or is gone; -1 when that isn't known. NULL: never known. */
     int (*descriptor)(void *self);
+    /** Takes the body over from the server before any of it was read: from now on it is read from *out, and the connection ends with
+     *  this request. False: nobody knows where the body begins. NULL: never known. */
+    bool (*raw)(void *self, fpd_raw *out);
 } fpd_wire;
 
 #endif

@@ -101,7 +101,7 @@ static size_t buffer_size(const fpd_request *rq)
 /* A connection that broke keeps what came, unless that can't be checked any more. */
 static void keep(fpd_intake *in, fp_append *append, const char *data, size_t size)
 {
-    if (in->digest)
+    if (in->digest || in->on_trailer)
         return;
     if (fp_append_write(append, data, size, &in->err) == FILEPROC_OK)
         (void)!fp_append_commit(append, NULL, &in->err);
@@ -148,6 +148,27 @@ static fpd_intake_result receive(fpd_intake *in, fp_append *append, uint64_t lim
     return end_of_body(in, append, result, buf, got);
 }
 
+/* With what stands behind the body, when it is that which tells the digest. */
+static fpd_intake_result receive_all(fpd_intake *in, fp_append *append, uint64_t limit)
+{
+    fpd_chunked body = { 0 };
+    fpd_intake_result result;
+    fpd_digest digest;
+
+    if (!in->on_trailer)
+        return receive(in, append, limit);
+    if (!fpd_body_take_over(in->rq, &body))
+        return FPD_INTAKE_ANSWERED;
+    result = receive(in, append, limit);
+    if (result == FPD_INTAKE_OK && !in->on_trailer(in, &body, &digest))
+        result = FPD_INTAKE_TRAILER;
+    if (result == FPD_INTAKE_OK &&
+        fp_append_expect(append, digest.algorithm, digest.bytes, digest.size, &in->err) < 0)
+        result = FPD_INTAKE_ERROR;
+    fpd_body_let_go(in->rq);
+    return result;
+}
+
 static fp_status begin(fpd_intake *in, const fp_upload *upload, uint64_t offset, fp_append **append)
 {
     fp_append_options options = FILEPROC_APPEND_OPTIONS_INIT;
@@ -158,6 +179,7 @@ static fp_status begin(fpd_intake *in, const fp_upload *upload, uint64_t offset,
         options.digest = in->digest->bytes;
         options.digest_size = in->digest->size;
     }
+    options.digest_later = in->on_trailer != NULL;
     if (in->rq->body_kind == FPD_BODY_LENGTH)
         options.length = in->rq->body_length;
     rc = fp_append_begin(in->app->uploads, upload->id, offset, &options, append, &in->err);
@@ -181,7 +203,7 @@ fpd_intake_result fpd_intake_run(fpd_intake *in, const fp_upload *upload, uint64
         fpd_intake_enter(in, upload->id);
     result = begin(in, upload, offset, &append) < 0
                  ? FPD_INTAKE_ERROR
-                 : receive(in, append, end > offset ? end - offset : 0);
+                 : receive_all(in, append, end > offset ? end - offset : 0);
     (void)fpd_writer_leave(&in->place);
     if (result == FPD_INTAKE_OK && fp_append_commit(append, out, &in->err) < 0)
         result = FPD_INTAKE_ERROR;

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "app.h"
+#include "chunked.h"
 #include "content_digest.h"
 #include "request.h"
 
@@ -15,7 +16,9 @@ typedef enum fpd_intake_result {
     FPD_INTAKE_CUT, /* the client stopped in the middle; what came is kept, unless it has a digest */
     FPD_INTAKE_SUPERSEDED, /* by a newer request; what came is kept, when that one has not begun to write yet */
     FPD_INTAKE_TOO_LARGE, /* a chunked body went on behind the last byte that the upload has room for */
-    FPD_INTAKE_NO_MEMORY
+    FPD_INTAKE_NO_MEMORY,
+    FPD_INTAKE_TRAILER, /* on_trailer did not like it; nothing is kept */
+    FPD_INTAKE_ANSWERED /* the client was told that the trailer can't be read here */
 } fpd_intake_result;
 
 /** One body. rq and app are to be set, the rest may be. */
@@ -24,7 +27,10 @@ typedef struct fpd_intake {
     fpd_app *app;
     const fpd_digest *digest; /* of the body: its bytes count all or not at all; or NULL */
     void (*on_bytes)(struct fpd_intake *in); /* after each buffer that was taken; or NULL */
-    void *user_data;                         /* for on_bytes */
+    void *user_data;                         /* for on_bytes and on_trailer */
+    /** Or NULL: digest is NULL, and is to be found in the trailer of the body, which is in the chunked coding: *digest then. False when there
+     *  is none that can be used. */
+    bool (*on_trailer)(struct fpd_intake *in, const fpd_chunked *body, fpd_digest *digest);
     fp_error err;
     fpd_writer place; /* fpd_intake_run()'s own: left as soon as nothing more is read */
 

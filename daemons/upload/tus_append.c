@@ -21,25 +21,51 @@ bool fpd_tus_check_type(fpd_request *rq)
     return false;
 }
 
+#define CHECKSUM "Upload-Checksum"
+#define CHECKSUM_MAX 128u
+
+static void checksum_problem(fpd_request *rq, fpd_digest_result result)
+{
+    if (result == FPD_DIGEST_UNSUPPORTED)
+        fpd_problem(rq, 400, "digest_unsupported", CHECKSUM " has none of " FPD_TUS_CHECKSUMS ".");
+    else
+        fpd_problem(rq, 400, "bad_request", CHECKSUM " is malformed, or missing in the trailer.");
+}
+
 /* A header that is there and can't be used is a failure: else bytes would count that nobody has checked. */
 static bool read_checksum(fpd_request *rq, fpd_digest *digest, const fpd_digest **checked)
 {
-    const char *header = fpd_request_header(rq, "Upload-Checksum");
+    const char *header = fpd_request_header(rq, CHECKSUM);
+    fpd_digest_result result;
 
     if (!header)
         return true;
-    switch (fpd_tus_checksum_parse(header, digest)) {
-    case FPD_DIGEST_OK:
+    result = fpd_tus_checksum_parse(header, digest);
+    if (result == FPD_DIGEST_OK)
         *checked = digest;
-        return true;
-    case FPD_DIGEST_UNSUPPORTED:
-        fpd_problem(rq, 400, "digest_unsupported",
-                    "Upload-Checksum has none of " FPD_TUS_CHECKSUMS ".");
-        return false;
-    default:
-        fpd_problem(rq, 400, "bad_request", "Upload-Checksum is malformed.");
-        return false;
-    }
+    else
+        checksum_problem(rq, result);
+    return result == FPD_DIGEST_OK;
+}
+
+/* Whether the checksum is announced to come behind the body. */
+static bool comes_later(const fpd_request *rq)
+{
+    const char *trailer = fpd_request_header(rq, "Trailer");
+
+    return rq->body_kind == FPD_BODY_CHUNKED && trailer && fpd_list_has(trailer, CHECKSUM) &&
+           !fpd_request_header(rq, CHECKSUM);
+}
+
+static bool take_trailer(fpd_intake *in, const fpd_chunked *body, fpd_digest *digest)
+{
+    fpd_digest_result *result = in->user_data;
+    char value[CHECKSUM_MAX];
+
+    *result = FPD_DIGEST_MALFORMED;
+    if (fpd_chunked_trailer(body, CHECKSUM, value, sizeof(value)) == FPD_TRAILER_FOUND)
+        *result = fpd_tus_checksum_parse(value, digest);
+    return *result == FPD_DIGEST_OK;
 }
 
 bool fpd_tus_check_checksum(fpd_request *rq)
@@ -112,17 +138,22 @@ bool fpd_tus_append(fpd_request *rq, fpd_app *app, const fp_upload *upload, uint
                     fp_upload **out)
 {
     fpd_digest digest;
-    fpd_intake in = { .rq = rq, .app = app };
+    fpd_digest_result behind = FPD_DIGEST_OK;
+    fpd_intake in = { .rq = rq, .app = app, .user_data = &behind };
     fpd_intake_result result;
 
     if (!read_checksum(rq, &digest, &in.digest))
         return false;
+    if (comes_later(rq))
+        in.on_trailer = take_trailer;
     result = fpd_intake_run(&in, upload, offset, out);
     if (result == FPD_INTAKE_OK)
         return fpd_tus_complete(rq, app, out);
     if (result == FPD_INTAKE_ERROR)
         fpd_tus_problem(rq, app, &in.err);
-    else
+    else if (result == FPD_INTAKE_TRAILER)
+        checksum_problem(rq, behind);
+    else if (result != FPD_INTAKE_ANSWERED)
         fpd_intake_problem(rq, result);
     return false;
 }

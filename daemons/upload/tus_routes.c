@@ -16,7 +16,7 @@
 #define VERSION "1.0.0"
 #define EXTENSIONS                                                                                 \
     "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,"         \
-    "concatenation,concatenation-unfinished"
+    "checksum-trailer,concatenation,concatenation-unfinished"
 #define COLLECTION_METHODS "POST, OPTIONS"
 #define UPLOAD_METHODS "HEAD, PATCH, DELETE, OPTIONS"
 

@@ -53,7 +53,7 @@ def test_options_tell_what_there_is_to_anybody(server):
             assert int(reply.headers["Tus-Max-Size"]) > 0
             assert reply.headers["Tus-Extension"].split(",") == [
                 "creation", "creation-with-upload", "creation-defer-length", "expiration", "checksum", "termination",
-                "concatenation", "concatenation-unfinished"]
+                "checksum-trailer", "concatenation", "concatenation-unfinished"]
             assert reply.headers["Tus-Checksum-Algorithm"].split(",") == ["sha1", "sha256", "md5", "crc32c"]
 
 

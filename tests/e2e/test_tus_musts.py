@@ -53,6 +53,8 @@ MUSTS = {
         "sha1 is there; names are lower case": ["test_tus.test_checksum_in_the_protocol_s_own_example",
                                                "test_tus.test_options_tell_what_there_is_to_anybody"],
         "OPTIONS has Tus-Checksum-Algorithm": ["test_tus.test_options_tell_what_there_is_to_anybody"],
+        "it may come behind the body": ["test_tus_trailer.test_the_checksum_may_come_behind_the_body",
+                                        "test_tus_trailer.test_what_was_announced_must_come"],
         "the header is a name, a space and base64": ["test_tus.test_checksums_that_can_not_be_checked_are_refused"],
     },
     "Termination": {
