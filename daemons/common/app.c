@@ -141,6 +141,10 @@ static void on_outcome(void *user_data, const fp_quarantine_notice *n)
     if (verdict)
         fpd_metric_count(app->scans, (size_t[]){ place_of(verdicts, 5, verdict) }, 1);
     fpd_metric_count(app->quarantined, &outcome, 1);
+    if (outcome < 3 && app->feed)
+        fpd_feed_file(app->feed, n->file_id, n->outcome);
+    if (outcome < 3 && app->bridge)
+        fpd_progress_bridge_tell_file(app->bridge, n->file_id, n->outcome);
     if (outcome < 3)
         fpd_metric_observe(app->quarantine_seconds, NULL, (double)n->waited_ms / 1000.0);
 }

@@ -138,6 +138,17 @@ void fpd_feed_job(fpd_feed *feed, const char *job_id, const char *file_id, const
     pthread_mutex_unlock(&feed->lock);
 }
 
+void fpd_feed_file(fpd_feed *feed, const char *file_id, const char *outcome)
+{
+    fpd_event e = { .kind = FPD_EVENT_FILE };
+
+    copy(e.file_id, sizeof(e.file_id), file_id);
+    copy(e.state, sizeof(e.state), outcome);
+    pthread_mutex_lock(&feed->lock);
+    append(feed, &e);
+    pthread_mutex_unlock(&feed->lock);
+}
+
 void fpd_feed_gap(fpd_feed *feed)
 {
     pthread_mutex_lock(&feed->lock);

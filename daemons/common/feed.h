@@ -22,7 +22,7 @@ typedef struct fpd_feed fpd_feed;
 #define FPD_FEED_NUMBER_SIZE 40u
 
 /** FPD_EVENT_*: bits, so that a watcher can choose. A gap is for all: events of another process may be missing here. */
-enum { FPD_EVENT_UPLOAD = 1, FPD_EVENT_JOB = 2, FPD_EVENT_GAP = 4 };
+enum { FPD_EVENT_UPLOAD = 1, FPD_EVENT_JOB = 2, FPD_EVENT_GAP = 4, FPD_EVENT_FILE = 8 };
 
 /** What an upload or a job was like at a moment. */
 typedef struct fpd_event {
@@ -30,7 +30,7 @@ typedef struct fpd_event {
     unsigned kind;
     char upload_id[FPD_FEED_ID_SIZE]; /* of an upload's */
     char job_id[FPD_FEED_ID_SIZE];    /* of a job's; of an upload that ended in a file with one */
-    char file_id[FPD_FEED_ID_SIZE];   /* the same */
+    char file_id[FPD_FEED_ID_SIZE];   /* the same; and of a file's */
     char state[16];
     uint64_t chunks, total; /* of an upload's */
     bool size_unknown;      /* of an upload */
@@ -77,6 +77,8 @@ FPD_DEFINE_CLEANUP(fpd_feed, fpd_feed_free)
 void fpd_feed_upload(fpd_feed *feed, const fp_upload *upload);
 void fpd_feed_job(fpd_feed *feed, const char *job_id, const char *file_id, const char *state,
                   double progress);
+/** A file has come out of its checks: "released", "held" or "rejected". */
+void fpd_feed_file(fpd_feed *feed, const char *file_id, const char *outcome);
 /** Record that something may have been missed. */
 void fpd_feed_gap(fpd_feed *feed);
 

@@ -28,12 +28,12 @@
 #define RETRY_NS INT64_C(200000000)
 #define LOOK_EVERY_MS INT64_C(30000)
 
-/* The latest of an upload or a job. Ids that there are not are "-". */
+/* The latest of an upload, a job, or a file. Ids that there are not are "-". */
 typedef struct state {
     char id[ID_SIZE];
     char file_id[FPD_FEED_ID_SIZE], job_id[FPD_FEED_ID_SIZE];
     char status[16];
-    bool is_job;
+    bool is_job, is_file;
     uint64_t chunks, total; /* of an upload */
     unsigned size_unknown;
     double progress; /* of a job */
@@ -96,10 +96,10 @@ static bool copy(char *to, size_t capacity, const char *text)
     return true;
 }
 
-/* Two uploaders may tell in the other order than they stored. A job's states come in order. */
+/* Two uploaders may tell in the other order than they stored. Those of a job or file come in order. */
 static bool is_newer(const state *s, const state *than)
 {
-    return s->is_job ||
+    return s->is_job || s->is_file ||
            (is_open(than->status) && (s->chunks >= than->chunks || !is_open(s->status)));
 }
 
@@ -137,6 +137,15 @@ void fpd_progress_bridge_tell_job(fpd_progress_bridge *b, const char *job_id, co
 
     if (copy(s.id, sizeof(s.id), job_id) && copy(s.job_id, sizeof(s.job_id), job_id) &&
         copy(s.file_id, sizeof(s.file_id), file_id) && copy(s.status, sizeof(s.status), job_state))
+        add(b, &s);
+}
+
+void fpd_progress_bridge_tell_file(fpd_progress_bridge *b, const char *file_id, const char *outcome)
+{
+    state s = { .is_file = true };
+
+    if (copy(s.id, sizeof(s.id), file_id) && copy(s.file_id, sizeof(s.file_id), file_id) &&
+        copy(s.status, sizeof(s.status), outcome))
         add(b, &s);
 }
 
@@ -186,6 +195,8 @@ static bool publish_event(fpd_progress_bridge *b, const state *s)
     if (s->is_job)
         size = snprintf(text, sizeof(text), "%s job %s %s %s %.4f", b->origin, s->job_id,
                         s->file_id, s->status, s->progress);
+    else if (s->is_file)
+        size = snprintf(text, sizeof(text), "%s file %s %s", b->origin, s->file_id, s->status);
     else
         size = snprintf(text, sizeof(text), "%s upload %s %llu %llu %s %s %s %u", b->origin, s->id,
                         (unsigned long long)s->chunks, (unsigned long long)s->total, s->status,
@@ -195,7 +206,7 @@ static bool publish_event(fpd_progress_bridge *b, const state *s)
 
 static bool publish(fpd_progress_bridge *b, const state *s)
 {
-    if ((!s->is_job && !publish_upload(b, s)) || !publish_event(b, s))
+    if ((!s->is_job && !s->is_file && !publish_upload(b, s)) || !publish_event(b, s))
         return false;
     fpd_metric_count(b->sent, NULL, 1);
     return true;
@@ -299,6 +310,8 @@ static void follow(const fpd_progress_bridge *b, const char *text)
         return;
     if (sscanf(text, "%*s job %39s %39s %15s %lf", id, file_id, status, &progress) == 4)
         fpd_feed_job(b->o.feed, id, file_id, status, progress);
+    else if (sscanf(text, "%*s file %39s %15s", file_id, status) == 2)
+        fpd_feed_file(b->o.feed, file_id, status);
     else if (sscanf(text, "%*s upload %39s %llu %llu %15s %39s %39s %u", id, &chunks, &total,
                     status, file_id, job_id, &size_unknown) == 7)
         fpd_feed_upload(b->o.feed, &(fp_upload){ .struct_size = sizeof(fp_upload),

@@ -40,6 +40,9 @@ void fpd_progress_bridge_follow(fpd_progress_bridge *b);
 /** These two tell the other daemons; they never wait for them or for the cache. */
 void fpd_progress_bridge_tell_job(fpd_progress_bridge *b, const char *job_id, const char *file_id,
                                   const char *job_state, double progress);
+/** The same of a file that has come out of its checks. */
+void fpd_progress_bridge_tell_file(fpd_progress_bridge *b, const char *file_id,
+                                   const char *outcome);
 void fpd_progress_bridge_tell(fpd_progress_bridge *b, const fp_upload *upload);
 
 #endif

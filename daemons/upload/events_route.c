@@ -2,6 +2,8 @@
  * Must not know: how an event is written to a connection (event_stream.h), or kept (feed.h). */
 #include <string.h>
 
+#include <fileproc/quarantine.h>
+
 #include "clock.h"
 #include "event_stream.h"
 #include "page.h"
@@ -31,8 +33,8 @@ typedef struct watching {
         bool is_his;
     } owners[OWNERS];
     size_t owners_next;
-    fpd_event upload,
-        job; /* what was last sent of the one upload, and of its job; a kind of 0 = nothing */
+    fpd_event upload, job,
+        file; /* what was last sent of the one upload, its job, and its file; a kind of 0 = nothing */
 } watching;
 
 /* ---- sending ---- */
@@ -108,6 +110,23 @@ static bool send_job(watching *x, const fpd_event *e)
     return send_event(x, e->number, "job", &data);
 }
 
+/* The file's state, and where in its checks that is. */
+static bool send_file(watching *x, const fpd_event *e)
+{
+    FPD_DISPOSE(fpd_text) data = FPD_TEXT_INIT(512);
+    const char *state = strcmp(e->state, "released") == 0   ? "available"
+                        : strcmp(e->state, "rejected") == 0 ? "rejected"
+                                                            : "quarantined";
+
+    x->file = *e;
+    fpd_text_string(&data, "{\"file_id\":");
+    fpd_text_json(&data, e->file_id);
+    fpd_text_printf(&data, ",\"state\":\"%s\",\"quarantine\":", state);
+    fpd_text_json(&data, e->state);
+    fpd_text_string(&data, "}");
+    return send_event(x, e->number, "file", &data);
+}
+
 /* ---- the state of one upload ---- */
 
 /* Of an upload or a job: what is so stays so. */
@@ -124,10 +143,14 @@ static bool is_final(const char *state)
 /* Who watches one upload never sees it go back, and nothing twice. */
 static bool is_news(const watching *x, const fpd_event *e)
 {
-    const fpd_event *last = e->kind == FPD_EVENT_JOB ? &x->job : &x->upload;
+    const fpd_event *last = e->kind == FPD_EVENT_JOB    ? &x->job
+                            : e->kind == FPD_EVENT_FILE ? &x->file
+                                                        : &x->upload;
 
     if (!x->upload_id || !last->kind)
         return true;
+    if (e->kind == FPD_EVENT_FILE)
+        return strcmp(e->state, last->state) != 0;
     if (e->kind == FPD_EVENT_JOB)
         return strcmp(e->job_id, last->job_id) != 0 ||
                (!is_final(last->state) &&
@@ -140,6 +163,8 @@ static bool pass_on(watching *x, const fpd_event *e)
 {
     if (!is_news(x, e))
         return true;
+    if (e->kind == FPD_EVENT_FILE)
+        return send_file(x, e);
     return e->kind == FPD_EVENT_JOB ? send_job(x, e) : send_upload(x, e);
 }
 
@@ -181,6 +206,22 @@ static bool pass_on_job(watching *x, const char *job_id, uint64_t number)
     return pass_on(x, &e);
 }
 
+static bool pass_on_file(watching *x, const char *file_id, uint64_t number)
+{
+    fpd_event e = { .number = number, .kind = FPD_EVENT_FILE };
+    fp_quarantine *record = NULL;
+    fp_status rc = fp_quarantine_get(x->app->jobs, file_id, &record, NULL);
+
+    if (rc == FILEPROC_ERR_NOTFOUND) /* it was there at once, or is deleted */
+        return true;
+    if (rc < 0)
+        return false;
+    copy(e.file_id, sizeof(e.file_id), file_id);
+    copy(e.state, sizeof(e.state), record->state);
+    fp_quarantine_free(record);
+    return pass_on(x, &e);
+}
+
 static fp_status read_upload(watching *x, fp_upload **upload)
 {
     fp_status rc = fp_upload_get(x->app->uploads, x->upload_id, upload, NULL);
@@ -196,7 +237,8 @@ static bool send_state(watching *x, uint64_t number)
     FPD_CLEANUP(fp_upload) upload = NULL;
 
     return read_upload(x, &upload) == FILEPROC_OK && pass_on_upload(x, upload, number) &&
-           (!upload->job_id || pass_on_job(x, upload->job_id, number));
+           (!upload->job_id || pass_on_job(x, upload->job_id, number)) &&
+           (!upload->file_id || !x->app->quarantine || pass_on_file(x, upload->file_id, number));
 }
 
 /* ---- owners ---- */
@@ -205,11 +247,13 @@ static bool send_state(watching *x, uint64_t number)
 static int ask_owner(const watching *x, const fpd_event *e)
 {
     FPD_CLEANUP(fp_upload) upload = NULL;
+    FPD_CLEANUP(fp_file) file = NULL;
     FPD_CLEANUP(fp_job) job = NULL;
-    fp_status rc = e->kind == FPD_EVENT_JOB
-                       ? fp_job_get(x->app->jobs, e->job_id, &job, NULL)
+    fp_status rc = e->kind == FPD_EVENT_JOB ? fp_job_get(x->app->jobs, e->job_id, &job, NULL)
+                   : e->kind == FPD_EVENT_FILE
+                       ? fp_catalog_get(x->app->catalog, e->file_id, &file, NULL)
                        : fp_upload_get(x->app->uploads, e->upload_id, &upload, NULL);
-    const char *owner = job ? job->owner : upload ? upload->owner : NULL;
+    const char *owner = job ? job->owner : file ? file->owner : upload ? upload->owner : NULL;
 
     if (rc < 0)
         return rc == FILEPROC_ERR_NOTFOUND ? 0 : -1;
@@ -219,7 +263,9 @@ static int ask_owner(const watching *x, const fpd_event *e)
 /* Owners do not change, so each is asked for once while it is remembered. */
 static int is_his(watching *x, const fpd_event *e)
 {
-    const char *id = e->kind == FPD_EVENT_JOB ? e->job_id : e->upload_id;
+    const char *id = e->kind == FPD_EVENT_JOB    ? e->job_id
+                     : e->kind == FPD_EVENT_FILE ? e->file_id
+                                                 : e->upload_id;
     int his;
 
     if (!x->owner)
@@ -352,10 +398,10 @@ void fpd_stream_upload(fpd_request *rq, void *user_data)
     if (fp_upload_get(x.app->uploads, x.upload_id, &upload, &err) < 0)
         fpd_problem_error(rq, &err);
     else
-        serve_stream(&x, rq, FPD_EVENT_UPLOAD | FPD_EVENT_JOB);
+        serve_stream(&x, rq, FPD_EVENT_UPLOAD | FPD_EVENT_JOB | FPD_EVENT_FILE);
 }
 
-/* ?type=upload or job; absent: both. */
+/* ?type=upload, job or file; absent: all. */
 static bool read_kinds(fpd_request *rq, unsigned *kinds)
 {
     char text[32];
@@ -363,12 +409,14 @@ static bool read_kinds(fpd_request *rq, unsigned *kinds)
 
     if (!fpd_page_filter(rq, "type", text, sizeof(text), &type))
         return false;
-    *kinds = !type                         ? FPD_EVENT_UPLOAD | FPD_EVENT_JOB
+    *kinds = !type                         ? FPD_EVENT_UPLOAD | FPD_EVENT_JOB | FPD_EVENT_FILE
              : strcmp(type, "upload") == 0 ? FPD_EVENT_UPLOAD
              : strcmp(type, "job") == 0    ? FPD_EVENT_JOB
+             : strcmp(type, "file") == 0   ? FPD_EVENT_FILE
                                            : 0u;
     if (!*kinds)
-        fpd_problem(rq, 422, "parameter_invalid", "There are events of the types upload and job.");
+        fpd_problem(rq, 422, "parameter_invalid",
+                    "There are events of the types upload, job and file.");
     return *kinds != 0;
 }
 

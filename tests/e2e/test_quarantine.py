@@ -18,6 +18,7 @@ import metrics_text
 import tus
 from api import ask, check_problem, content, get, status, try_complete, upload, wait_for_job, wait_until
 from daemon_process import Daemon
+from event_source import EventSource
 from media_files import PHOTOS
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
@@ -138,6 +139,22 @@ def test_a_false_alarm_is_taken_back_when_bytes_are_kept(scanning):
     released = ask(daemon, "POST", f"/v1/files/{done['file_id']}/release", json=PERSON).json()
     assert released["state"] == "released" and released["decided_by"] == "carol" and released["verdict"] == "infected"
     assert content(daemon, done["file_id"]) == EICAR
+
+
+def test_whoever_watches_hears_what_becomes_of_a_file(scanning):
+    daemon = scanning()
+    with EventSource(daemon, "/v1/events?type=file") as everything:
+        assert everything.event()[0] == "ready"
+        bad, clean = send(daemon, EICAR), send(daemon, b"hello")
+        seen = {}
+        while len(seen) < 2:
+            name, data, _ = everything.event(60)
+            assert name == "file"
+            seen[data["file_id"]] = (data["state"], data["quarantine"])
+        assert seen == {bad["file_id"]: ("rejected", "rejected"), clean["file_id"]: ("available", "released")}
+    with EventSource(daemon, f"/v1/uploads/{bad['upload_id']}/events") as late:
+        told = late.until(lambda name, _: name == "file")
+        assert told[-1][1] == {"file_id": bad["file_id"], "state": "rejected", "quarantine": "rejected"}
 
 
 def test_an_upload_over_tus_is_checked_like_any_other(scanning):

@@ -121,6 +121,27 @@ START_TEST(one_upload_is_watched_with_the_jobs_of_its_file)
 }
 END_TEST
 
+START_TEST(one_upload_is_watched_with_what_becomes_of_its_file)
+{
+    fpd_feed *feed = fpd_feed_new();
+    fpd_feed_watcher w, jobs;
+
+    fpd_feed_enter(feed, &w, BOTH | FPD_EVENT_FILE, "u1", NULL);
+    fpd_feed_enter(feed, &jobs, BOTH, NULL, NULL);
+    fpd_feed_set_file(&w, "f1");
+    fpd_feed_file(feed, "f2", "released");
+    fpd_feed_file(feed, "f1", "held");
+    fpd_feed_file(feed, "f1", "rejected");
+    ck_assert_str_eq(must_see(&w, "held").file_id, "f1");
+    ck_assert_int_eq(must_see(&w, "rejected").kind, FPD_EVENT_FILE);
+    must_see_nothing(&w);
+    must_see_nothing(&jobs);
+    fpd_feed_leave(&w);
+    fpd_feed_leave(&jobs);
+    fpd_feed_free(feed);
+}
+END_TEST
+
 START_TEST(who_comes_back_goes_on_where_he_was)
 {
     fpd_feed *feed = fpd_feed_new();
@@ -304,6 +325,7 @@ END_TEST
 
 RUN_TESTS("feed", events_come_in_order_from_the_moment_of_entering,
           a_watcher_gets_the_kinds_that_he_wants, one_upload_is_watched_with_the_jobs_of_its_file,
-          who_comes_back_goes_on_where_he_was, a_number_that_is_none_of_ours_is_told_so,
-          what_is_not_kept_any_more_is_told_so, who_waits_is_never_behind, closing_ends_all_waiting,
+          one_upload_is_watched_with_what_becomes_of_its_file, who_comes_back_goes_on_where_he_was,
+          a_number_that_is_none_of_ours_is_told_so, what_is_not_kept_any_more_is_told_so,
+          who_waits_is_never_behind, closing_ends_all_waiting,
           watchers_come_and_go_while_others_tell)

@@ -401,7 +401,7 @@ START_TEST(who_follows_hears_of_all_uploads_and_jobs)
     fpd_event e;
 
     open_world(0);
-    fpd_feed_enter(b.feed, &w, FPD_EVENT_UPLOAD | FPD_EVENT_JOB, NULL, NULL);
+    fpd_feed_enter(b.feed, &w, FPD_EVENT_UPLOAD | FPD_EVENT_JOB | FPD_EVENT_FILE, NULL, NULL);
     fpd_progress_bridge_follow(b.bridge);
     fpd_progress_bridge_follow(b.bridge);
     (void)must_hear(&w, FPD_EVENT_GAP); /* from now on */
@@ -428,6 +428,10 @@ START_TEST(who_follows_hears_of_all_uploads_and_jobs)
     ck_assert_str_eq(e.job_id, "job-2");
     ck_assert_str_eq(e.file_id, "file-2");
     ck_assert(e.progress == 0.25);
+    fpd_progress_bridge_tell_file(a.bridge, "file-2", "rejected");
+    e = must_hear(&w, FPD_EVENT_FILE);
+    ck_assert_str_eq(e.file_id, "file-2");
+    ck_assert_str_eq(e.state, "rejected");
     tell(&b, "upload-3", 1, "uploading"); /* its own messages a daemon does not hear */
     pause_ms(300);
     ck_assert_int_eq(fpd_feed_next(&w, 0, &e), FPD_FEED_NOTHING);
@@ -443,6 +447,8 @@ START_TEST(nonsense_on_the_channel_is_passed_over)
                                   "x job",
                                   "x job j f running",
                                   "x upload u 1 2 uploading",
+                                  "x file",
+                                  "x file f",
                                   "x upload u one 2 uploading - -",
                                   "x other j f running 0.5" };
     fpd_feed_watcher w;
