@@ -121,19 +121,20 @@ static fp_status forget_ended(fp_uploads *ups, const fpi_idempotency *i, fp_erro
     return rc;
 }
 
-static fp_status begin_final(fp_uploads *ups, fp_upload_request *req,
+static fp_status begin_final(fp_uploads *ups, const fp_upload_request *req,
                              const fpi_upload_sources *sources, fp_upload **out, fp_error *err)
 {
+    fp_upload_request r = *req;
     fpi_idempotency i = { .key = "" };
     char key[AUTOMATIC_KEY_SIZE];
     fp_status rc = FILEPROC_OK;
 
-    if (!req->idempotency_key) {
-        rc = choose_key(sources, req, key, &i, err);
+    if (!r.idempotency_key) {
+        rc = choose_key(sources, &r, key, &i, err);
         if (rc == FILEPROC_OK)
             rc = forget_ended(ups, &i, err);
     }
-    return rc < 0 ? rc : fpi_upload_begin(ups, req, plan, sources, out, err);
+    return rc < 0 ? rc : fpi_upload_begin(ups, &r, plan, sources, out, err);
 }
 
 fp_status fp_upload_concat(fp_uploads *ups, const fp_upload_request *req, const char *const *ids,

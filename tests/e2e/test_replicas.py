@@ -182,6 +182,28 @@ def test_a_resumable_upload_changes_the_daemon_in_the_middle_of_a_patch(pair):
         assert ietf.finish(daemon, path, len(data)) == done
 
 
+def test_pieces_of_two_daemons_are_put_together(pair):
+    """Each is begun at one daemon and ended at the other; the last byte comes where the whole is not known."""
+    data = some_bytes(3 * CHUNK).hex().encode()
+    pieces = data[:CHUNK + 7], data[CHUNK + 7:]
+    paths = []
+    for daemon, piece in zip(pair, pieces):
+        reply = tus.call(daemon, "POST", "/v1/tus", {"Upload-Concat": "partial", "Upload-Length": str(len(piece))})
+        paths.append(reply.headers["Location"])
+        tus.append(daemon, paths[-1], 0, piece[:1000])
+    headers = {"Upload-Concat": "final;" + " ".join(paths), "Upload-Metadata": tus.metadata()}
+    reply = tus.call(pair[0], "POST", "/v1/tus", headers)
+    assert reply.status_code == 201, reply.text
+    path = reply.headers["Location"]
+    assert tus.call(pair[1], "POST", "/v1/tus", headers).headers["Location"] == path, "the same request, at the other one"
+    for daemon, place, piece in zip(reversed(pair), paths, pieces):
+        assert "Upload-Offset" not in tus.head(daemon, path)
+        tus.append(daemon, place, 1000, piece[1000:])
+    for daemon in pair:
+        assert tus.head(daemon, path)["Upload-Offset"] == str(len(data))
+        assert content(daemon, status(daemon, tus.upload_id(path))["file_id"]) == data
+
+
 def test_an_upload_goes_from_door_to_door_and_daemon_to_daemon(pair):
     """Begun over REST, continued over tus, looked at and finished over the IETF door."""
     data = some_bytes(3 * CHUNK).hex().encode()
