@@ -203,8 +203,13 @@ def test_parts_have_the_size_that_is_told(tmp_path):
     assert size == 6 << 20
     problem = check_problem(upload.try_complete(upload.send(data)), 400, "chunk_length_invalid")
     assert str(size) in problem["detail"]
-    done = upload.complete([upload.put(i + 1, data[i * size:(i + 1) * size]) for i in range(3)])
-    assert content(daemon, done["file_id"]) == data
+    parts = [upload.put(1, data[:size])]
+    assert daemon.end() is None
+    daemon.options[daemon.options.index("12MiB")] = "10MiB"
+    daemon.start()
+    assert Upload(daemon).part_size == PART
+    parts += [upload.put(i + 1, data[i * size:(i + 1) * size]) for i in (1, 2)]
+    assert content(daemon, upload.complete(parts)["file_id"]) == data, "an upload keeps the size it began with"
     assert daemon.end() is None
 
 

@@ -470,6 +470,7 @@ START_TEST(parts_that_others_sent_are_adopted)
     ck_status(fp_assembly_written(a, count_written, &count, &err), FILEPROC_OK, &err);
     ck_status(adopt(a, 0, SLOT, etags, 1, &err), FILEPROC_ERR_CONFLICT, &err);
     ck_status(fp_assembly_set_target(a, "k", 3 * SLOT + 1000, &err), FILEPROC_OK, &err);
+    ck_assert_uint_eq(fp_assembly_part_size(a), SLOT);
     for (size_t i = 0; i < 4; i++)
         send_directly(&w, a, i * SLOT, i < 3 ? SLOT : 1000, etags[i]);
     ck_status(fp_assembly_written(a, count_written, &count, &err), FILEPROC_OK, &err);

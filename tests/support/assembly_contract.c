@@ -814,6 +814,7 @@ START_TEST(wrong_calls_on_assemblies_are_refused)
     ck_reason(fp_assembly_publish(a, "..", 10, 0, &err), FILEPROC_ERR_INVALID, "key_invalid", &err);
     ck_status(fp_assembly_publish(a, "k", 10, 2, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_assembly_publish(a, "k", UINT64_MAX, 0, &err), FILEPROC_ERR_INVALID, &err);
+    ck_assert_uint_eq(fp_assembly_part_size(NULL), 0);
     ck_status(fp_assembly_adopt(NULL, &adoption, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_assembly_adopt(a, NULL, &err), FILEPROC_ERR_INVALID, &err);
     ck_status(fp_assembly_adopt(a, &adoption, &err), FILEPROC_ERR_INVALID, &err); /* no bytes */

@@ -305,6 +305,7 @@ START_TEST(drivers_without_the_optional_slots_work)
     a = must_open(st, "u", CREATE);
     ck_status(fp_assembly_set_target(a, "k", 10, &err), FILEPROC_OK, &err);
     ck_status(fp_assembly_set_target(a, "../k", 10, &err), FILEPROC_ERR_INVALID, &err);
+    ck_assert_uint_eq(fp_assembly_part_size(a), 0);
     ck_status(fp_assembly_presign(a, 0, 10, &url, &err), FILEPROC_ERR_NOTSUP, &err);
     ck_status(fp_assembly_written(a, never_told, NULL, &err), FILEPROC_ERR_NOTSUP, &err);
     adoption.length = 10;
