@@ -19,6 +19,9 @@ bool fpd_companion_check_storage(fpd_request *rq, fpd_app *app);
 /** Begins an upload; a missing type is filled in. False: the request is answered. */
 bool fpd_companion_create(fpd_request *rq, fpd_app *app, fp_upload_request *request,
                           fp_upload **upload);
+/** Appends where the bytes of a completed upload are: absolute, since the pages that show it may be of another origin. */
+void fpd_companion_location(const fpd_request *rq, const fpd_app *app, const fp_upload *upload,
+                            fpd_text *url);
 /** Answers with what a completed upload has become. */
 void fpd_companion_completed(fpd_request *rq, const fpd_app *app, const fp_upload *upload);
 

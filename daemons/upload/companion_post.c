@@ -191,6 +191,17 @@ static fp_status finish(posting *p, fp_upload **done)
     return rc < 0 ? rc : fp_upload_complete(p->app->uploads, p->upload->id, done, &p->err);
 }
 
+/* As an S3 server says it; older releases of Uppy wait for ever without an ETag. */
+static void tell_object(fpd_request *rq, const fpd_app *app, const fp_upload *upload)
+{
+    FPD_DISPOSE(fpd_text) url = FPD_TEXT_INIT(8u * 1024u);
+
+    fpd_companion_location(rq, app, upload, &url);
+    if (!url.failed)
+        fpd_reply_header(rq, "Location", "%s", url.data);
+    fpd_reply_header(rq, "ETag", "\"%s\"", upload->file_id);
+}
+
 void fpd_companion_post(fpd_request *rq, void *user_data)
 {
     fpd_app *app = user_data;
@@ -201,10 +212,12 @@ void fpd_companion_post(fpd_request *rq, void *user_data)
     (void)fpd_writer_leave(&p.place);
     ok = ok && finish(&p, &done) == FILEPROC_OK;
     fp_append_free(p.append);
-    if (ok)
+    if (ok) {
+        tell_object(rq, app, done);
         fpd_companion_completed(rq, app, done);
-    else if (!p.answered)
+    } else if (!p.answered) {
         fpd_companion_problem(rq, app, &p.err);
+    }
     fp_upload_free(p.upload);
     fpd_text_dispose(&p.key);
 }

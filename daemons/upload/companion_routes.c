@@ -2,9 +2,11 @@
  * Must not know: how the server is spoken to. */
 #include "companion.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "forwarded.h"
 #include "json_body.h"
 #include "memory.h"
 #include "problem.h"
@@ -173,13 +175,24 @@ static bool read_parts(fpd_request *rq, const json_t *body, fp_direct_part **par
     return ok;
 }
 
+void fpd_companion_location(const fpd_request *rq, const fpd_app *app, const fp_upload *upload,
+                            fpd_text *url)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "/v1/files/%s/content", upload->file_id);
+    fpd_forwarded_url(rq, app->limit.proxies, path, url);
+}
+
 void fpd_companion_completed(fpd_request *rq, const fpd_app *app, const fp_upload *upload)
 {
-    FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(16u * 1024u);
+    FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(32u * 1024u);
+    FPD_DISPOSE(fpd_text) url = FPD_TEXT_INIT(8u * 1024u);
 
-    fpd_text_printf(&json,
-                    "{\"location\":\"/v1/files/%s/content\",\"key\":\"files/%s\",\"bucket\":",
-                    upload->file_id, upload->file_id);
+    fpd_companion_location(rq, app, upload, &url);
+    fpd_text_string(&json, "{\"location\":");
+    fpd_text_json(&json, url.data);
+    fpd_text_printf(&json, ",\"key\":\"files/%s\",\"bucket\":", upload->file_id);
     fpd_text_json(&json, fp_config_string(app->config, "MINIO_BUCKET"));
     fpd_text_printf(&json, ",\"upload_id\":\"%s\",\"file_id\":\"%s\",\"size\":%llu", upload->id,
                     upload->file_id, (unsigned long long)upload->size);

@@ -152,7 +152,7 @@ def direct(tmp_path, pages, network):
 
 
 def sent_file(daemon, done, size):
-    [file_id] = re.fullmatch(r"/v1/files/([0-9a-f-]+)/content", done["body"]["location"]).groups()
+    [file_id] = re.fullmatch(re.escape(daemon.url) + r"/v1/files/([0-9a-f-]+)/content", done["uploadURL"]).groups()
     check_file(daemon, file_id, done, size)
     return ask(daemon, "GET", f"/v1/files/{file_id}").json()
 
@@ -195,6 +195,14 @@ def test_uppy_sends_on_after_a_network_cut(page, direct):
     direct.network.cut_at(3 * MIB)
     begin(page, f"sendToS3('{direct.url}', {file_of('file.zip', size)})")
     direct.network.stay_away()
+    sent_file(direct, result(page), size)
+
+
+@needs_s3
+@pytest.mark.parametrize("size, options", [(11 * MIB, "{ shouldUseMultipart: true }"), (7 * MIB, "{}"), (0, "{}")])
+def test_older_releases_of_uppy_work_too(page, direct, size, options):
+    """@uppy/aws-s3-multipart, which sends parts side by side."""
+    begin(page, f"sendToS3AsBefore('{direct.url}', {file_of('file.zip', size)}, {options})")
     sent_file(direct, result(page), size)
 
 

@@ -53,7 +53,7 @@ def test_parts_at_the_s3_server_become_a_file(direct):
     assert [(part["PartNumber"], part["Size"]) for part in listed] == [(1, PART), (2, PART), (3, 12345)]
     assert [part["ETag"].strip('"') for part in listed] == [part["ETag"].strip('"') for part in parts]
     done = upload.complete(parts)
-    assert done["location"] == f"/v1/files/{done['file_id']}/content" and done["key"] == f"files/{done['file_id']}"
+    assert done["location"] == f"{direct.url}/v1/files/{done['file_id']}/content" and done["key"] == f"files/{done['file_id']}"
     assert upload.complete(parts) == done == upload.complete([])
     state = status(direct, upload.id)
     assert state["status"] == "completed" and state["size"] == len(data) and state["percentage"] == 100
@@ -343,6 +343,7 @@ def test_a_small_file_goes_in_one_request(direct):
     reply = post(told, data)
     assert reply.status_code == 200 and post(told, data).json() == reply.json() == post(told, b"").json()
     file_id = reply.json()["file_id"]
+    assert reply.headers["ETag"] == f'"{file_id}"' and reply.headers["Location"] == f"{direct.url}/v1/files/{file_id}/content"
     assert content(direct, file_id) == data and requests.get(f"{told['url']}/{told['fields']['key']}", timeout=30).content == data
     file = get(direct, f"/v1/files/{file_id}")
     assert file["owner"] == "somebody" and file["sha256"] == hashlib.sha256(data).hexdigest()
