@@ -4,12 +4,16 @@ Must not know: how uploads work otherwise."""
 import hashlib
 import json
 import pathlib
+import random
 import re
 import subprocess
+import threading
+import time
 
 import pytest
+import requests
 
-from api import ask, check_problem, complete, content, get, status, try_chunk, upload, wait_for_job
+from api import ask, check_problem, complete, content, get, send_chunk, status, try_chunk, upload, wait_for_job
 
 TOP = pathlib.Path(__file__).parents[2]
 DATA = b"the same bytes\n" * 5000
@@ -68,3 +72,37 @@ def test_it_is_off_unless_asked_for(server):
     owner = "ann of the shared daemon"
     upload(server, DATA, user_id=owner)
     assert "file_id" not in again(server, user_id=owner)
+
+
+@pytest.mark.daemon_options("--reuse-files")
+def test_a_kill_meanwhile_leaves_an_upload_that_can_be_gone_on_with(daemon):
+    data = random.Random(11).randbytes(24 << 20)
+    facts = {"filename": "big.zip", "mime_type": "application/zip"}
+    upload(daemon, data, user_id="ann", **facts)
+    outcomes = set()
+    for n in range(8):
+        key = {"Idempotency-Key": f"k{n}"}
+        asking = threading.Thread(target=ask_in_vain, args=(daemon, data, key, facts))
+        asking.start()
+        time.sleep(0.02 + 0.03 * n)
+        daemon.kill()
+        asking.join()
+        daemon.start()
+        answer = again(daemon, data, key, **facts)
+        shown = status(daemon, answer["upload_id"])
+        outcomes.add(shown["status"])
+        assert answer.get("file_id") == shown["file_id"] if shown["status"] == "completed" else "file_id" not in answer
+        if shown["status"] != "completed":
+            for index in range(answer["total_chunks"]):
+                send_chunk(daemon, answer["upload_id"], index, data[index * answer["chunk_size"]:][:answer["chunk_size"]])
+        done = complete(daemon, answer["upload_id"])
+        assert hashlib.sha256(content(daemon, done["file_id"])).digest() == hashlib.sha256(data).digest()
+        assert ask(daemon, "DELETE", f"/v1/files/{done['file_id']}").status_code == 204
+    assert outcomes
+
+
+def ask_in_vain(daemon, data, key, facts):
+    try:
+        again(daemon, data, key, **facts)
+    except requests.ConnectionError:
+        pass
