@@ -44,8 +44,19 @@ static void note_replay(fpd_request *rq, const fp_upload *upload)
         fpd_reply_header(rq, "Idempotency-Replayed", "true");
 }
 
+/* Where files have to pass checks: whether this one has. Else the members are the starter kit's, and no others. */
+static void add_file_state(fpd_app *app, const fp_upload *upload, fpd_text *json)
+{
+    FPD_CLEANUP(fp_file) file = NULL;
+
+    if (!app->quarantine || fp_catalog_get(app->catalog, upload->file_id, &file, NULL) < 0)
+        return;
+    fpd_text_string(json, ",\"file_state\":");
+    fpd_text_json(json, file->state);
+}
+
 /* Of an upload that is completed already. */
-static void show_file(fpd_text *json, const fp_upload *upload)
+static void show_file(fpd_app *app, const fp_upload *upload, fpd_text *json)
 {
     fpd_text_string(json, ",\"status\":\"completed\",\"file_id\":");
     fpd_text_json(json, upload->file_id);
@@ -55,9 +66,10 @@ static void show_file(fpd_text *json, const fp_upload *upload)
     fpd_text_json(json, upload->storage_url);
     fpd_text_string(json, ",\"sha256\":");
     fpd_text_json(json, upload->sha256);
+    add_file_state(app, upload, json);
 }
 
-static void answer_initiated(fpd_request *rq, const fp_upload *upload)
+static void answer_initiated(fpd_request *rq, fpd_app *app, const fp_upload *upload)
 {
     FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(4096);
     char expires[FPD_RFC3339_SIZE];
@@ -70,7 +82,7 @@ static void answer_initiated(fpd_request *rq, const fp_upload *upload)
         upload->id, (unsigned long long)upload->chunk_size,
         (unsigned long long)upload->total_chunks, expires, upload->id);
     if (upload->file_id)
-        show_file(&json, upload);
+        show_file(app, upload, &json);
     fpd_text_string(&json, "}");
     fpd_reply_header(rq, "Location", "/v1/uploads/%s/status", upload->id);
     note_replay(rq, upload);
@@ -122,18 +134,7 @@ static void initiate_upload(fpd_request *rq, void *user_data)
     }
     if (!(upload->flags & FILEPROC_UPLOAD_REPLAYED))
         fpd_count_upload(app, FPD_UPLOAD_INITIATED);
-    answer_initiated(rq, upload);
-}
-
-/* Where files have to pass checks: whether this one has. Else the members are the starter kit's, and no others. */
-static void add_file_state(fpd_app *app, const fp_upload *upload, fpd_text *json)
-{
-    FPD_CLEANUP(fp_file) file = NULL;
-
-    if (!app->quarantine || fp_catalog_get(app->catalog, upload->file_id, &file, NULL) < 0)
-        return;
-    fpd_text_string(json, ",\"file_state\":");
-    fpd_text_json(json, file->state);
+    answer_initiated(rq, app, upload);
 }
 
 void fpd_upload_completed(fpd_request *rq, fpd_app *app, const fp_upload *upload)

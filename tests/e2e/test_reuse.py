@@ -13,7 +13,7 @@ import time
 import pytest
 import requests
 
-from api import ask, check_problem, complete, content, get, send_chunk, status, try_chunk, upload, wait_for_job
+from api import ask, check_problem, complete, content, get, send_chunk, status, try_chunk, upload, wait_for_job, wait_until
 
 TOP = pathlib.Path(__file__).parents[2]
 DATA = b"the same bytes\n" * 5000
@@ -106,3 +106,13 @@ def ask_in_vain(daemon, data, key, facts):
         again(daemon, data, key, **facts)
     except requests.ConnectionError:
         pass
+
+
+@pytest.mark.daemon_options("--reuse-files", "--prepublish", "type.check")
+def test_a_copy_passes_the_checks_itself(daemon):
+    first = upload(daemon, DATA, user_id="ann")
+    wait_until(lambda: get(daemon, f"/v1/files/{first['file_id']}")["state"] == "available")
+    answer = again(daemon)
+    assert answer["status"] == "completed" and answer["file_state"] in ("quarantined", "available")
+    wait_until(lambda: get(daemon, f"/v1/files/{answer['file_id']}")["state"] == "available")
+    assert content(daemon, answer["file_id"]) == DATA
