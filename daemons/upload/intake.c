@@ -79,8 +79,10 @@ bool fpd_intake_stop(const fpd_app *app, const char *upload_id, const fpd_intake
     pthread_once(&once, init);
     pthread_mutex_lock(&lock);
     any = stop_all(app, upload_id, self ? self->next : at_work);
-    if (any)
+    pthread_mutex_unlock(&lock);
+    if (any) /* which may take a while, where there are many connections */
         fpd_writers_end_appends(app->writers, upload_id);
+    pthread_mutex_lock(&lock);
     while ((any = stop_all(app, upload_id, self ? self->next : at_work)) && rc == 0)
         rc = pthread_cond_timedwait(&ended, &lock, &at);
     pthread_mutex_unlock(&lock);

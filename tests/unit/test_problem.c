@@ -44,6 +44,27 @@ START_TEST(a_problem_has_all_its_members)
 }
 END_TEST
 
+START_TEST(a_problem_can_have_a_type_and_members_of_its_own)
+{
+    fpd_problem_kind kind = { 409, "offset_mismatch", "https://example.com/#a", "A Title",
+                              "\"expected-offset\":5" };
+    fake_http f;
+    json_t *json;
+
+    fake_init(&f, "GET", "/", "X-Request-Id: me");
+    fpd_problem_of_kind(fake_request(&f), &kind, "It is at %d.", 5);
+    ck_assert_int_eq(fake_status(&f), 409);
+    json = answer(&f);
+    ck_assert_str_eq(member(json, "type"), "https://example.com/#a");
+    ck_assert_str_eq(member(json, "title"), "A Title");
+    ck_assert_str_eq(member(json, "detail"), "It is at 5.");
+    ck_assert_str_eq(member(json, "code"), "offset_mismatch");
+    ck_assert_int_eq(json_integer_value(json_object_get(json, "expected-offset")), 5);
+    json_decref(json);
+    fake_dispose(&f);
+}
+END_TEST
+
 START_TEST(errors_of_the_library_get_their_status)
 {
     static const struct {
@@ -160,7 +181,8 @@ START_TEST(strange_details_stay_json)
 }
 END_TEST
 
-RUN_TESTS("problem", a_problem_has_all_its_members, errors_of_the_library_get_their_status,
+RUN_TESTS("problem", a_problem_has_all_its_members,
+          a_problem_can_have_a_type_and_members_of_its_own, errors_of_the_library_get_their_status,
           an_errno_is_not_taken_for_a_reason, what_may_succeed_later_is_told_as_busy,
           every_status_code_has_a_status, what_the_server_got_wrong_is_not_told_to_the_client,
           strange_details_stay_json)

@@ -99,6 +99,28 @@ START_TEST(all_of_an_upload_can_be_ended)
 }
 END_TEST
 
+START_TEST(appends_can_be_ended_without_chunks)
+{
+    fpd_writers *all = fpd_writers_new();
+    int ends[3][2];
+    fpd_wire wires[3];
+    fpd_writer in[3];
+
+    for (int i = 0; i < 3; i++)
+        wires[i] = open_wire(ends[i]);
+    fpd_writer_enter(all, &in[0], "a", FPD_WRITER_APPEND, &wires[0]);
+    fpd_writer_enter(all, &in[1], "a", 0, &wires[1]);
+    fpd_writer_enter(all, &in[2], "b", FPD_WRITER_APPEND, &wires[2]);
+    fpd_writers_end_appends(all, "a");
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(is_at_its_end(ends[i][0]), i == 0);
+        ck_assert_int_eq(fpd_writer_leave(&in[i]), i == 0);
+        close_wire(ends[i]);
+    }
+    fpd_writers_free(all);
+}
+END_TEST
+
 START_TEST(one_that_has_left_is_not_touched)
 {
     fpd_writers *all = fpd_writers_new();
@@ -120,4 +142,5 @@ START_TEST(one_that_has_left_is_not_touched)
 END_TEST
 
 RUN_TESTS("writers", newer_request_ends_the_older_one_which_can_still_answer, others_are_let_be,
-          all_of_an_upload_can_be_ended, one_that_has_left_is_not_touched)
+          all_of_an_upload_can_be_ended, appends_can_be_ended_without_chunks,
+          one_that_has_left_is_not_touched)
