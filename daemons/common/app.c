@@ -22,6 +22,8 @@
 /* Files that are read again and again are kept in memory so long; what another process does to them is seen that much later. */
 #define CATALOG_BYTES ((size_t)8 << 20)
 #define CATALOG_AGE_MS 1000u
+/* Without Redis, what watchers see of other daemons' work is looked up. */
+#define LOOK_EVERY_MS 2000
 /* Of a multipart upload in S3. */
 #define PARTS_MAX 10000u
 #define PART_MIN (UINT64_C(5) << 20)
@@ -553,6 +555,12 @@ static fp_status open_cache(fpd_app *app, fp_error *err)
     return rc;
 }
 
+/* Database and store are servers', so other daemons may be at work there, too. */
+static bool has_database_leases(const fpd_app *app)
+{
+    return !app->has_redis && !app->data.size;
+}
+
 static void on_lost(void *user_data, const char *upload_id)
 {
     const fpd_app *app = user_data;
@@ -582,13 +590,14 @@ static fp_status open_uploads(fpd_app *app, fp_error *err)
     o.on_lost = on_lost;
     o.user_data = app;
     o.cache = app->has_redis ? app->cache : NULL;
-    o.database_leases = !app->has_redis && !app->data.size; /* others may be at work there, too */
+    o.database_leases = has_database_leases(app);
     return fp_uploads_open(app->ctx, &o, &app->uploads, err);
 }
 
 static fp_status open_bridge(fpd_app *app, fp_error *err)
 {
     const fpd_progress_bridge_options o = {
+        .look_every_ms = app->has_redis ? 0 : LOOK_EVERY_MS,
         .cache = app->cache,
         .uploads = app->uploads,
         .hub = app->hub,
@@ -597,7 +606,7 @@ static fp_status open_bridge(fpd_app *app, fp_error *err)
         .max_watchers = max_watchers(app),
     };
 
-    if (!app->has_redis)
+    if (!app->has_redis && !(app->uploads && has_database_leases(app)))
         return FILEPROC_OK;
     app->bridge = fpd_progress_bridge_start(&o, err);
     return app->bridge ? FILEPROC_OK : err->code;

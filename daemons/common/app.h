@@ -56,7 +56,7 @@ typedef struct fpd_app {
     bool has_redis; /* the cache is one that all daemons share */
     fpd_rate_limit limit;
     fp_uploads *uploads;
-    fpd_progress_bridge *bridge; /* NULL: there is no other daemon */
+    fpd_progress_bridge *bridge; /* NULL: there is no other daemon; without Redis it only looks */
     fpd_metrics *metrics;
     fpd_hub *hub;
     fpd_feed *feed; /* NULL: nobody can watch here */

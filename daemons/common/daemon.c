@@ -332,7 +332,7 @@ static void warn(const running *r)
     if (r->app.uploads && !r->app.has_redis && !r->app.data.size)
         fpd_log(
             FILEPROC_LOG_WARN, "uploads",
-            "without REDIS_URL watchers hear only of what this process stores; leases are in the database");
+            "without REDIS_URL watchers hear late of what other daemons do; leases are in the database");
     if (problem)
         fpd_log(FILEPROC_LOG_WARN, "server", "FILEPROC_HELPER %s: %s; jobs that need it will fail",
                 path, problem);

@@ -13,12 +13,14 @@
 
 struct fpd_watcher {
     fpd_hub *hub;
-    fpd_watcher *next; /* in its bucket; guarded by the hub's lock */
+    fpd_watcher *next,
+        **place; /* in its bucket, beside the others of the upload; guarded by the hub's lock */
     char upload_id[ID_SIZE];
     pthread_mutex_t lock; /* guards what follows */
     fpd_socket_link link; /* wake is NULL before the start */
     char message[FPD_SOCKET_TEXT_MAX];
     size_t message_size; /* 0 = nothing to send */
+    size_t last_size;    /* of what stands in message, sent or not */
     uint64_t chunks;     /* of the latest state */
     bool seen, ended;    /* a state was published; a final one was */
     bool dropped;        /* the server wants it to end */
@@ -80,14 +82,24 @@ static void count_watchers(fpd_hub *hub)
     fpd_metric_set(hub->watchers, NULL, (int64_t)(hub->count + hub->streams));
 }
 
-/* With the lock. */
-static bool is_watched(fpd_hub *hub, const char *id)
+/* With the lock. Where the watchers of an upload begin, which stand together; or the bucket's end. */
+static fpd_watcher **first_of(fpd_hub *hub, const char *id)
 {
-    const fpd_watcher *w = *bucket_of(hub, id);
+    fpd_watcher **place = bucket_of(hub, id);
 
-    while (w && strcmp(w->upload_id, id) != 0)
-        w = w->next;
-    return w != NULL;
+    while (*place && strcmp((*place)->upload_id, id) != 0)
+        place = &(*place)->next;
+    return place;
+}
+
+/* With the lock. */
+static void put_in(fpd_watcher *w, fpd_watcher **place)
+{
+    w->next = *place;
+    w->place = place;
+    if (w->next)
+        w->next->place = &w->next;
+    *place = w;
 }
 
 static void tell_interest(const fpd_hub *hub, const char *id, bool watched)
@@ -132,18 +144,16 @@ void fpd_hub_give_place(fpd_hub *hub)
 
 static bool take_place(fpd_hub *hub, fpd_watcher *w)
 {
-    fpd_watcher **bucket = bucket_of(hub, w->upload_id);
     bool free_place;
 
     pthread_mutex_lock(&hub->lock);
     free_place = count_in(hub, &hub->count, hub->limit);
     if (free_place) {
-        bool first = !is_watched(hub, w->upload_id);
+        fpd_watcher **place = first_of(hub, w->upload_id);
 
-        w->next = *bucket;
-        *bucket = w;
-        if (first)
+        if (!*place)
             tell_interest(hub, w->upload_id, true);
+        put_in(w, place);
     }
     pthread_mutex_unlock(&hub->lock);
     return free_place;
@@ -151,17 +161,13 @@ static bool take_place(fpd_hub *hub, fpd_watcher *w)
 
 static void leave_place(fpd_watcher *w)
 {
-    fpd_watcher **p = bucket_of(w->hub, w->upload_id);
-
     pthread_mutex_lock(&w->hub->lock);
-    while (*p && *p != w)
-        p = &(*p)->next;
-    if (*p) {
-        *p = w->next;
-        count_out(w->hub, &w->hub->count);
-        if (!is_watched(w->hub, w->upload_id))
-            tell_interest(w->hub, w->upload_id, false);
-    }
+    *w->place = w->next;
+    if (w->next)
+        w->next->place = w->place;
+    count_out(w->hub, &w->hub->count);
+    if (!*first_of(w->hub, w->upload_id))
+        tell_interest(w->hub, w->upload_id, false);
     pthread_mutex_unlock(&w->hub->lock);
 }
 
@@ -196,28 +202,42 @@ static bool is_final(const char *status)
            strcmp(status, "failed") == 0;
 }
 
-static void write_message(fpd_watcher *w, const fp_upload *upload)
+/* What is said of a state; written once for all who watch. */
+typedef struct message {
+    char text[FPD_SOCKET_TEXT_MAX];
+    size_t size;
+} message;
+
+static void write_message(message *m, const fp_upload *upload)
 {
     double percentage =
         fpd_percentage(upload->chunks_uploaded, upload->total_chunks, upload->size_unknown);
-    int n = snprintf(w->message, sizeof(w->message),
-                     "{\"upload_id\":\"%s\",\"chunks_uploaded\":%llu,\"total_chunks\":%llu,"
+    int n = snprintf(m->text, sizeof(m->text),
+                     "{\"upload_id\":\"%.63s\",\"chunks_uploaded\":%llu,\"total_chunks\":%llu,"
                      "\"percentage\":%.2f,\"status\":\"%s\"}",
-                     w->upload_id, (unsigned long long)upload->chunks_uploaded,
+                     upload->id, (unsigned long long)upload->chunks_uploaded,
                      (unsigned long long)upload->total_chunks, percentage, upload->status);
 
-    w->message_size = n > 0 && (size_t)n < sizeof(w->message) ? (size_t)n : 0;
+    m->size = n > 0 && (size_t)n < sizeof(m->text) ? (size_t)n : 0;
 }
 
-/* Two uploaders may publish in the other order than they stored: a watcher never goes back. */
-static void hand_over(fpd_watcher *w, const fp_upload *upload, bool only_first)
+static bool is_news(const fpd_watcher *w, const message *m)
+{
+    return m->size != w->last_size || memcmp(m->text, w->message, m->size) != 0;
+}
+
+/* Two uploaders may publish in the other order than they stored: a watcher never goes back. Nor is he told twice what somebody has
+ * only looked at again. */
+static void hand_over(fpd_watcher *w, const fp_upload *upload, const message *m, bool only_first)
 {
     pthread_mutex_lock(&w->lock);
-    if (!(w->seen && (only_first || w->ended || upload->chunks_uploaded < w->chunks))) {
+    if (!(w->seen && (only_first || w->ended || upload->chunks_uploaded < w->chunks)) &&
+        is_news(w, m)) {
         w->seen = true;
         w->ended = is_final(upload->status);
         w->chunks = upload->chunks_uploaded;
-        write_message(w, upload);
+        memcpy(w->message, m->text, m->size);
+        w->message_size = w->last_size = m->size;
         if (w->link.wake)
             w->link.wake(w->link.self);
     }
@@ -226,8 +246,12 @@ static void hand_over(fpd_watcher *w, const fp_upload *upload, bool only_first)
 
 void fpd_watcher_start(fpd_watcher *w, const fpd_socket_link *link, const fp_upload *first)
 {
-    if (first)
-        hand_over(w, first, true);
+    message m;
+
+    if (first) {
+        write_message(&m, first);
+        hand_over(w, first, &m, true);
+    }
     pthread_mutex_lock(&w->lock);
     w->link = *link;
     if (w->dropped)
@@ -268,12 +292,17 @@ void fpd_watcher_free(fpd_watcher *w)
 
 void fpd_hub_publish(fpd_hub *hub, const fp_upload *upload)
 {
+    fpd_watcher *w;
+    message m;
+
     if (atomic_load(&hub->active) == 0)
         return;
     pthread_mutex_lock(&hub->lock);
-    for (fpd_watcher *w = *bucket_of(hub, upload->id); w; w = w->next)
-        if (strcmp(w->upload_id, upload->id) == 0)
-            hand_over(w, upload, false);
+    w = *first_of(hub, upload->id);
+    if (w)
+        write_message(&m, upload);
+    for (; w && strcmp(w->upload_id, upload->id) == 0; w = w->next)
+        hand_over(w, upload, &m, false);
     pthread_mutex_unlock(&hub->lock);
 }
 
@@ -293,8 +322,10 @@ size_t fpd_hub_watched(fpd_hub *hub, char (*ids)[FPD_HUB_ID_SIZE], size_t most)
 
     pthread_mutex_lock(&hub->lock);
     for (size_t i = 0; i < BUCKETS; i++)
-        for (const fpd_watcher *w = hub->buckets[i]; w && count < most; w = w->next)
-            memcpy(ids[count++], w->upload_id, FPD_HUB_ID_SIZE);
+        for (const fpd_watcher *w = hub->buckets[i], *last = NULL; w && count < most;
+             last = w, w = w->next)
+            if (!last || strcmp(last->upload_id, w->upload_id) != 0)
+                memcpy(ids[count++], w->upload_id, FPD_HUB_ID_SIZE);
     pthread_mutex_unlock(&hub->lock);
     return count;
 }

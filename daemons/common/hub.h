@@ -53,7 +53,7 @@ void fpd_hub_set_interest(fpd_hub *hub,
                           void (*changed)(void *self, const char *upload_id, bool watched),
                           void *self);
 
-/** Copies the ids of what is watched, `most` at the most, and answers how many; one may come more than once. */
+/** Copies the ids of what is watched, `most` at the most, each once, and answers how many. */
 size_t fpd_hub_watched(fpd_hub *hub, char (*ids)[FPD_HUB_ID_SIZE], size_t most);
 
 /** Drops all watchers and lets no new one in: the server stops. */

@@ -27,6 +27,8 @@
 #define RECEIVE_MS 500u
 #define RETRY_NS INT64_C(200000000)
 #define LOOK_EVERY_MS INT64_C(30000)
+/* On average no more often, however many are watched: a look may be a query and a list of the store. */
+#define LOOK_NS INT64_C(20000000)
 
 /* The latest of an upload, a job, or a file. Ids that there are not are "-". */
 typedef struct state {
@@ -265,12 +267,13 @@ static void look(const fpd_progress_bridge *b, const char *id)
     fp_upload_free(upload);
 }
 
-static void look_at_all(const fpd_progress_bridge *b)
+static size_t look_at_all(const fpd_progress_bridge *b)
 {
     size_t count = fpd_hub_watched(b->o.hub, b->watched, b->o.max_watchers);
 
     for (size_t i = 0; i < count; i++)
         look(b, b->watched[i]);
+    return count;
 }
 
 static void hear(const fpd_progress_bridge *b, const char *id, const char *text)
@@ -377,11 +380,13 @@ static void *listen_loop(void *arg)
     int64_t look_at = fpd_monotonic_ns() + every;
 
     while (!is_stopping(b)) {
+        int64_t pause;
+
         receive(b);
         if (fpd_monotonic_ns() < look_at)
             continue;
-        look_at_all(b);
-        look_at = fpd_monotonic_ns() + every;
+        pause = (int64_t)look_at_all(b) * LOOK_NS;
+        look_at = fpd_monotonic_ns() + (pause > every ? pause : every);
     }
     return NULL;
 }

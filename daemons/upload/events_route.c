@@ -368,7 +368,7 @@ static void watch(watching *x, fpd_request *rq, unsigned kinds)
     const char *last_seen = fpd_request_header(rq, "Last-Event-ID");
     fpd_feed_start start;
 
-    if (x->app->bridge)
+    if (x->app->bridge && x->app->has_redis)
         fpd_progress_bridge_follow(x->app->bridge);
     start = fpd_feed_enter(x->app->feed, &x->place, kinds, x->upload_id, last_seen);
     if (catch_up(x, start))

@@ -71,7 +71,7 @@ static const fpi_setting rows[] = {
       "Broker for jobs and events, such as amqp://user:password@host:5672/. Empty: the database rings, events go nowhere." },
     { "REDIS_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
       "Redis server that several daemons on one database and store have in common, such as redis://:password@host:6379/0. Empty: "
-      "watchers hear only of what their own daemon does." },
+      "watchers hear late of what other daemons do, or not at all." },
     { "FILEPROC_STORAGE_URL", FPI_SETTING_URI, FPI_GROUP_DATA, "", 0, 4096, NULL,
       "Store for the bytes of files, such as s3://bucket?endpoint=host:9000&secure=0. Empty: MINIO_BUCKET "
       "at MINIO_ENDPOINT when that is set, else files in the data folder." },

@@ -242,6 +242,8 @@ static fp_status make_durable(fp_append *a, fp_upload *record, fp_error *err)
         rc = fpi_session_commit(a->ups, a->session, a->part, note,
                                 fpi_part_digest_note(&a->digest, note), err);
     if (rc == FILEPROC_OK)
+        rc = fpi_lease_confirm(a->ups, a->session, a->epoch, err);
+    if (rc == FILEPROC_OK)
         rc = fpi_session_take_part(a->ups, a->session, part, &a->digest, record, err);
     return rc;
 }

@@ -345,6 +345,8 @@ static fp_status commit(fp_chunk *c, bool wanted, fp_upload **record, fp_error *
         rc = fpi_lease_fence(c->ups, s, c->epoch, err);
     if (rc == FILEPROC_OK)
         rc = commit_part(c, err);
+    if (rc == FILEPROC_OK && c->part)
+        rc = fpi_lease_confirm(c->ups, s, c->epoch, err);
     return rc < 0 ? rc : fpi_session_take_part(c->ups, s, part, &c->digest, *record, err);
 }
 

@@ -271,6 +271,18 @@ fp_status fpi_lease_fence(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_er
     return rc;
 }
 
+fp_status fpi_lease_confirm(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err)
+{
+    bool held;
+
+    if (!fpi_lease_is_shared(ups))
+        return FILEPROC_OK;
+    pthread_mutex_lock(&s->lock);
+    held = s->lease.epoch == epoch && fpi_monotonic_ms() < s->lease.held_until_ms;
+    pthread_mutex_unlock(&s->lock);
+    return held ? FILEPROC_OK : fpi_lease_fence(ups, s, epoch, err);
+}
+
 /* Not when the lease is given back at once, which tells the same; unless nothing was told under this epoch. */
 void fpi_lease_tell(fp_uploads *ups, fpi_session *s)
 {

@@ -28,6 +28,9 @@ fp_status fpi_lease_keep(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_err
 /** Without the lock, before something becomes durable: as fpi_lease_keep(), and asks in any case. While the cache is away the time
  *  that was granted before counts. */
 fp_status fpi_lease_fence(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err);
+/** Without the lock, after something became durable: BUSY when that took so long, or the process slept so long, that another may have
+ *  taken the upload over meanwhile. What is durable is not to be acknowledged then; sent again, it is compared with what counts. */
+fp_status fpi_lease_confirm(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err);
 /** With the lock held, which is let go meanwhile: tells the others how far the upload is. */
 void fpi_lease_tell(fp_uploads *ups, fpi_session *s);
 

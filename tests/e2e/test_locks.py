@@ -19,12 +19,13 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 
 import s3_bucket  # noqa: E402
-from api import check_problem, complete, content, get, send_chunk, status, try_chunk  # noqa: E402
+from api import check_problem, complete, content, get, initiate, send_chunk, status, try_chunk  # noqa: E402
 from daemon_process import Daemon  # noqa: E402
 from media_files import PHOTOS  # noqa: E402
 from raw_http import Connection, request  # noqa: E402
 from redis_server import RedisServer, installed  # noqa: E402
 from tus import TYPE, append, create, offset, patch, upload_id  # noqa: E402
+from watcher import Watcher  # noqa: E402
 
 POSTGRESQL = os.environ.get("FILEPROC_TEST_POSTGRESQL_URI")
 S3 = os.environ.get("FILEPROC_TEST_S3_ENDPOINT")
@@ -94,6 +95,16 @@ def begin_patch(daemon, path, at, arrives):
     return connection
 
 
+def stop(daemon):
+    """Until no thread runs any more: the signal reaches one after the other."""
+    daemon.process.send_signal(signal.SIGSTOP)
+    tasks = pathlib.Path(f"/proc/{daemon.process.pid}/task")
+    deadline = time.monotonic() + 10
+    while any((task / "stat").read_text().rpartition(")")[2].split()[0] not in "TZ" for task in tasks.iterdir()):
+        assert time.monotonic() < deadline, "the daemon does not stop"
+        time.sleep(0.01)
+
+
 def within(seconds, function, *arguments):
     began = time.monotonic()
     result = function(*arguments)
@@ -116,6 +127,13 @@ def append_at_last(daemon, path, at, data, seconds):
         assert time.monotonic() - began < seconds, "the upload is never taken over"
         time.sleep(0.2)
     return time.monotonic() - began
+
+
+def send_at_last(daemon, upload, index, data):
+    began = time.monotonic()
+    while (reply := try_chunk(daemon, upload, index, data)).status_code != 200:
+        check_problem(reply, 503, "busy")
+        assert time.monotonic() - began < LEASE + 5, "the chunk is never taken"
 
 
 # ---- one daemon
@@ -204,7 +222,7 @@ def test_a_stopped_daemon_that_wakes_up_spoils_nothing(pair):
     path = create(a, len(DATA))
     append(a, path, 0, DATA[:2 * CHUNK])
     with begin_patch(a, path, 2 * CHUNK, CHUNK) as asleep:
-        a.process.send_signal(signal.SIGSTOP)
+        stop(a)
         try:
             asleep.send(b"\0" * (len(DATA) - 3 * CHUNK))  # other bytes than those that count in the end
             assert within(1, offset, b, path) == 2 * CHUNK
@@ -229,18 +247,16 @@ def test_a_chunk_of_a_stopped_daemon_is_fenced(pair):
     with Connection(a) as asleep:
         asleep.send(head + b"\0" * 1000)
         time.sleep(0.3)
-        a.process.send_signal(signal.SIGSTOP)
+        stop(a)
         try:
             asleep.send(b"\0" * (size - 1000))
-            began = time.monotonic()
-            while (reply := try_chunk(b, upload_id(path), 0, DATA[:size])).status_code != 200:
-                check_problem(reply, 503, "busy")
-                assert time.monotonic() - began < LEASE + 5
+            send_at_last(b, upload_id(path), 0, DATA[:size])
         finally:
             a.process.send_signal(signal.SIGCONT)
-        check_problem(asleep.reply(), 503, "busy")
+        answer = asleep.reply()
+        assert answer.status_code in (503, 409), (answer.text, a.log_text()[-3000:], b.log_text()[-3000:])  # 409: it had not begun yet
     for index in range(1, 40):
-        send_chunk(pair[index % 2], upload_id(path), index, DATA[index * size:(index + 1) * size])
+        send_at_last(pair[index % 2], upload_id(path), index, DATA[index * size:(index + 1) * size])
     assert content(a, complete(a, upload_id(path))["file_id"]) == DATA
 
 
@@ -272,3 +288,17 @@ def test_an_upload_alternates_between_the_daemons(pair):
         complete(pair[1], upload_id(path))
     for daemon in pair:
         check_whole(daemon, path)
+
+
+@needs_servers
+def test_a_watcher_sees_what_happens_at_the_other_daemon(pair):
+    a, b = pair
+    upload = initiate(a, 3 * CHUNK)["upload_id"]
+    with Watcher(f"ws://127.0.0.1:{b.port}/v1/uploads/{upload}/progress") as socket_:
+        seen = [json.loads(socket_.recv(timeout=10))["chunks_uploaded"]]
+        for index in range(3):
+            send_chunk(a, upload, index, DATA[index * CHUNK:(index + 1) * CHUNK])
+        complete(a, upload)
+        while (shown := json.loads(socket_.recv(timeout=20)))["status"] != "completed":
+            seen.append(shown["chunks_uploaded"])
+        assert seen == sorted(set(seen)) and seen[0] == 0 and shown["chunks_uploaded"] == 3

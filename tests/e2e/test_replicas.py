@@ -393,7 +393,7 @@ def test_health_names_redis_with_its_latency(pair, redis):
 
 
 def test_a_daemon_that_has_no_redis_says_what_that_means(pair, tmp_path):
-    line = "without REDIS_URL watchers hear only of what this process stores"
+    line = "without REDIS_URL watchers hear late of what other daemons do"
     alone = Daemon(tmp_path / "alone", "--workers", "0", env={**pair[0].env, "REDIS_URL": ""}).start()
     wrong = alone.end()
     assert line in alone.log_text() and line not in pair[0].log_text() and not wrong, wrong

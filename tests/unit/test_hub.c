@@ -115,6 +115,38 @@ START_TEST(a_slow_watcher_holds_up_nobody)
 }
 END_TEST
 
+START_TEST(what_is_watched_is_listed_once_and_told_once)
+{
+    fpd_metrics *metrics = fpd_metrics_new();
+    fpd_hub *hub = fpd_hub_new(1000, 10, metrics);
+    char ids[10][FPD_HUB_ID_SIZE];
+    static peer p[900];
+    static fpd_watcher *w[900];
+
+    for (int i = 0; i < 900; i++) {
+        const char *names[] = { "a", "b", "c" };
+        fpd_socket_link link = link_of(&p[i]);
+
+        w[i] = fpd_watcher_new(hub, names[i % 3]);
+        fpd_watcher_start(w[i], &link, NULL);
+    }
+    ck_assert_uint_eq(fpd_hub_watched(hub, ids, 10), 3);
+    ck_assert_uint_eq(fpd_hub_watched(hub, ids, 2), 2);
+    publish(hub, "b", 1, "uploading");
+    publish(hub, "b", 1, "uploading");
+    for (int i = 0; i < 900; i++)
+        ck_assert_int_eq(p[i].woken, i % 3 == 1);
+    ck_assert(fetch(&p[1], w[1]));
+    publish(hub, "b", 1, "uploading");
+    ck_assert(!fetch(&p[1], w[1]));
+    for (int i = 0; i < 900; i++)
+        fpd_watcher_free(w[(i * 7) % 900]);
+    ck_assert_uint_eq(fpd_hub_watched(hub, ids, 10), 0);
+    fpd_hub_free(hub);
+    fpd_metrics_free(metrics);
+}
+END_TEST
+
 START_TEST(a_watcher_never_goes_back)
 {
     fpd_metrics *metrics = fpd_metrics_new();
@@ -249,6 +281,7 @@ START_TEST(watchers_come_and_go_while_others_publish)
 END_TEST
 
 RUN_TESTS("hub", the_first_state_comes_at_once_and_then_every_change,
-          a_slow_watcher_holds_up_nobody, a_watcher_never_goes_back,
-          places_are_limited_and_come_back, who_watches_otherwise_has_places_of_their_own,
-          closing_drops_all_and_lets_no_new_one_in, watchers_come_and_go_while_others_publish)
+          a_slow_watcher_holds_up_nobody, what_is_watched_is_listed_once_and_told_once,
+          a_watcher_never_goes_back, places_are_limited_and_come_back,
+          who_watches_otherwise_has_places_of_their_own, closing_drops_all_and_lets_no_new_one_in,
+          watchers_come_and_go_while_others_publish)

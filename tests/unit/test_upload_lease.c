@@ -681,6 +681,58 @@ static void *send_many(void *arg)
     return NULL;
 }
 
+static fp_status write_chunk_content(fp_chunk *c, fp_error *err)
+{
+    static unsigned char bytes[1000];
+
+    content_fill(1, 0, bytes, sizeof(bytes));
+    return fp_chunk_write(c, bytes, sizeof(bytes), err);
+}
+
+/* Between the fence and the store's answer: the process is stopped, or the store is slow. */
+static void sleep_too_long(int slot, void *user_data)
+{
+    if (slot != SLOT_COMMIT)
+        return;
+    a.on_slot = NULL;
+    pause_ms(LEASE_MS + 50);
+    must_chunk(&b, user_data, 1, 1);
+}
+
+START_TEST(commit_that_outlives_its_lease_is_not_acknowledged)
+{
+    /* A store in files, which only one process may use, refuses such a record itself. */
+    for (int i = 0; i < 2; i++) {
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fp_append *append;
+        fp_chunk *c;
+
+        in_database = i;
+        open_two(false);
+        must_create(&a, 3000, id);
+        a.slot_data = id;
+        c = must_begin(&a, id, 0);
+        ck_status(write_chunk_content(c, &err), FILEPROC_OK, &err);
+        a.on_slot = sleep_too_long;
+        must_be_busy(fp_chunk_commit(c, NULL, &err), &err);
+        fp_chunk_free(c);
+        must_chunk(&a, id, 0, 1); /* which is compared with what is there */
+        ck_upload(&a, id, "uploading", 2);
+        ck_upload(&b, id, "uploading", 2);
+        append = must_append(&a, id, 2000);
+        ck_status(write_content(append, 2000, 500, &err), FILEPROC_OK, &err);
+        a.on_slot = sleep_too_long;
+        must_be_busy(fp_append_commit(append, NULL, &err), &err);
+        fp_append_free(append);
+        ck_offset(&b, id, 2000); /* there is more, of which nobody knows */
+        ck_offset(&a, id, 2000);
+        close_two();
+        in_database = false;
+    }
+}
+END_TEST
+
 START_TEST(chunks_side_by_side_at_two_engines_all_arrive)
 {
     EACH_PLACE(i)
@@ -925,6 +977,7 @@ RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
           size_that_was_declared_at_one_engine_is_known_at_the_other,
           engine_waits_for_one_that_is_at_work, engine_that_stays_at_work_makes_others_busy,
           silent_writer_loses_the_upload_and_writes_no_more, commit_under_a_lost_lease_is_refused,
+          commit_that_outlives_its_lease_is_not_acknowledged,
           chunks_side_by_side_at_two_engines_all_arrive, cancelling_takes_over_at_once,
           cache_that_is_away_stops_writing_and_not_reading,
           chunk_under_way_may_end_while_the_cache_is_away, place_that_forgets_loses_nothing,
