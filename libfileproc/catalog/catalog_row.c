@@ -225,6 +225,7 @@ fp_status fpi_catalog_move(fp_catalog *cat, fp_tx *tx, const char *id, const cha
 
     if (rc == FILEPROC_OK && changed)
         rc = fpi_catalog_read(cat, tx, id, &moved, err);
+    assert(rc < 0 || !changed || moved);
     if (rc == FILEPROC_OK && changed && strcmp(state, "available") == 0)
         rc = fpi_catalog_append_event(cat, tx, FPI_EVENT_FILE_CREATED, moved, err);
     if (rc == FILEPROC_OK)

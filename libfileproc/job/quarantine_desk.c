@@ -1,6 +1,7 @@
 /* Owns: what people ask of quarantine: who is in it, and that a file is released, rejected, checked again; and the removal of the bytes
  * of what was rejected.
  * Must not know: what a decision writes (quarantine.c). */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -248,6 +249,7 @@ static fp_status decide_body(fp_tx *tx, void *user_data, fp_error *err)
     FPI_CLEANUP(fp_quarantine) record = NULL;
     fp_status rc = read_record(c->jobs, tx, c->decision->file_id, &record, err);
 
+    assert(rc < 0 || record);
     if (rc == FILEPROC_OK)
         rc = fpi_quarantine_decide(c->jobs, tx, c->decision, err);
     return rc == FILEPROC_OK && !c->decision->made ? refuse(record, err) : rc;
@@ -309,6 +311,7 @@ static fp_status rescan_body(fp_tx *tx, void *user_data, fp_error *err)
     FPI_CLEANUP(fp_file) file = NULL;
     fp_status rc = read_record(c->jobs, tx, c->file_id, &record, err);
 
+    assert(rc < 0 || record);
     if (rc == FILEPROC_OK && strcmp(record->state, "scanning") == 0)
         rc = fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_FILE_QUARANTINED,
                               "the file is being checked");

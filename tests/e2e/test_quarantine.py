@@ -308,7 +308,7 @@ def test_five_daemons_on_servers_do_the_same(tmp_path, clamd):
 
     broker = Broker(tmp_path / "broker").start()
     many = cluster.Cluster(tmp_path / "many", broker.uri, FILEPROC_PREPUBLISH="type.check,clamav.scan", FILEPROC_CLAMD_URI=clamd.uri,
-                           ALLOWED_MIME_TYPES="*")
+                           ALLOWED_MIME_TYPES="*", FILEPROC_JOB_MAX_ATTEMPTS="1000", FILEPROC_JOB_BACKOFF_CAP="200ms")
     try:
         many.start()
         bad = send(many["upload"], EICAR)
@@ -322,6 +322,17 @@ def test_five_daemons_on_servers_do_the_same(tmp_path, clamd):
         assert ask(many["storage"], "GET", f"/v1/objects/files/{clean['file_id']}").status_code == 200
         assert wait_for_job(many["processing"], clean["processing_job_id"])["state"] == "succeeded"
         wait_until(lambda: record(many["processing"], bad["file_id"])["bytes_removed"])
+        rng, sent = random.Random(11), []
+        for number in range(ROUNDS // 4):  # the worker dies; the other daemons give nothing out meanwhile
+            for data in (EICAR + b" %d" % number, b"clean %d" % number):
+                sent.append((send(many["upload"], data)["file_id"], data))
+            time.sleep(rng.uniform(0, 0.1))
+            many["processing"].kill()
+            assert ask(many["metadata"], "GET", f"/v1/files/{sent[-2][0]}/content").status_code in (403, 409)
+            many["processing"].restart()
+        for file_id, data in sent:
+            state = wait_for_record(many["processing"], file_id)["state"]
+            assert state == ("rejected" if data.startswith(EICAR) else "released"), (state, data)
     finally:
         wrong = many.end()
         broker.stop()

@@ -116,7 +116,7 @@ START_TEST(the_whole_file_is_sent_in_small_pieces)
     fake[1] = fake_clamd_start(path, FAKE_CLAMD_ANSWER, "stream: OK", 11);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         for (int j = 0; j < 2; j++) {
-            fpi_clamd_answer a;
+            fpi_clamd_answer a = { 0 };
             fake_clamd_heard h;
             fp_error err = { 0 };
             uint32_t crc;
@@ -172,7 +172,7 @@ START_TEST(each_answer_means_what_it_says)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        fpi_clamd_answer a;
+        fpi_clamd_answer a = { 0 };
         fp_error err = { 0 };
         fp_status rc = fpi_clamd_read_reply(cases[i].reply, cases[i].whole, &a, &err);
 
@@ -192,11 +192,9 @@ END_TEST
 START_TEST(a_name_of_any_length_fits)
 {
     char reply[1100];
-    fpi_clamd_answer a;
+    fpi_clamd_answer a = { 0 };
 
-    memset(reply, 'x', sizeof(reply));
-    memcpy(reply, "stream: ", 8);
-    memcpy(reply + 1000, " FOUND", 7);
+    snprintf(reply, sizeof(reply), "stream: %0992d FOUND", 0);
     ck_assert_int_eq(fpi_clamd_read_reply(reply, true, &a, NULL), FILEPROC_OK);
     ck_assert_int_eq(a.verdict, FPI_CLAMD_INFECTED);
     ck_assert_uint_eq(strlen(a.name), FPI_CLAMD_NAME_SIZE - 1);
@@ -206,7 +204,7 @@ END_TEST
 static void ck_behaviour(int how, const char *reply, size_t size, size_t file, const char *reason)
 {
     fake_clamd *fake = fake_clamd_start(NULL, how, reply, size);
-    fpi_clamd_answer a;
+    fpi_clamd_answer a = { 0 };
     fp_error err = { 0 };
     fp_status rc = ask(fake_clamd_uri(fake), 100 * MIB, file, &a, &err);
 
@@ -243,7 +241,7 @@ START_TEST(a_limit_is_heard_although_the_connection_is_closed)
     fake_clamd *fake = fake_clamd_start(NULL, FAKE_CLAMD_EARLY, limit, sizeof(limit));
 
     for (int i = 0; i < 20; i++) {
-        fpi_clamd_answer a;
+        fpi_clamd_answer a = { 0 };
         fp_error err = { 0 };
 
         ck_status(ask(fake_clamd_uri(fake), 100 * MIB, 8 * MIB, &a, &err), FILEPROC_OK, &err);
@@ -257,7 +255,7 @@ END_TEST
 START_TEST(a_reply_may_come_byte_by_byte)
 {
     fake_clamd *fake = fake_clamd_start(NULL, FAKE_CLAMD_PIECEWISE, "stream: X FOUND", 16);
-    fpi_clamd_answer a;
+    fpi_clamd_answer a = { 0 };
     fp_error err = { 0 };
 
     ck_status(ask(fake_clamd_uri(fake), 100 * MIB, 10, &a, &err), FILEPROC_OK, &err);
@@ -269,7 +267,7 @@ END_TEST
 
 START_TEST(too_large_a_file_is_not_sent)
 {
-    fpi_clamd_answer a;
+    fpi_clamd_answer a = { 0 };
 
     ck_assert_int_eq(ask("tcp://127.0.0.1:1", 99, 100, &a, NULL), FILEPROC_OK);
     ck_assert_int_eq(a.verdict, FPI_CLAMD_UNSCANNABLE);
@@ -279,7 +277,7 @@ END_TEST
 
 START_TEST(nobody_at_the_address_is_told_as_such)
 {
-    fpi_clamd_answer a;
+    fpi_clamd_answer a = { 0 };
     fp_error err = { 0 };
 
     ck_assert_int_eq(ask("tcp://127.0.0.1:1", 100, 10, &a, &err), FILEPROC_ERR_BUSY);
@@ -294,7 +292,7 @@ END_TEST
 START_TEST(a_tick_that_fails_ends_the_conversation)
 {
     fake_clamd *fake = fake_clamd_start(NULL, FAKE_CLAMD_SILENT, "", 0);
-    fpi_clamd_answer a;
+    fpi_clamd_answer a = { 0 };
     fp_error err = { 0 };
 
     fail_tick = 4;
@@ -310,7 +308,7 @@ START_TEST(a_file_that_is_shorter_than_said_is_no_clean_one)
     fake_clamd *fake = fake_clamd_start(NULL, FAKE_CLAMD_ANSWER, "stream: OK", 11);
     fp_context *ctx = context();
     fpi_clamd *clamd = NULL;
-    fpi_clamd_answer a;
+    fpi_clamd_answer a = { 0 };
     fp_error err = { 0 };
     int fd = file_of(100, NULL);
 
@@ -333,7 +331,7 @@ START_TEST(scanning_survives_every_allocation_failure)
         fp_context_options o = FILEPROC_CONTEXT_OPTIONS_INIT;
         fp_context *ctx = NULL;
         fpi_clamd *clamd = NULL;
-        fpi_clamd_answer a;
+        fpi_clamd_answer a = { 0 };
         fp_error err = { 0 };
         int fd = file_of(100, NULL);
         fp_status rc;
