@@ -43,7 +43,7 @@ def test_whatever_else_is_known_to_be_wrong_is_said_before_100_continue(server):
     unknown = "01890000-0000-7000-8000-000000000000"
     for data, code, reason in ((put(upload_id, CHUNK - 1, "Expect: 100-continue"), 400, "chunk_length_invalid"),
                                (put(unknown, CHUNK, "Expect: 100-continue"), 404, "upload_not_found"),
-                               (put(upload_id, CHUNK, "Expect: 100-continue", "Content-Digest: nonsense"), 400, "bad_request"),
+                               (put(upload_id, CHUNK, "Expect: 100-continue", "Content-Digest: sha-256=nonsense"), 400, "bad_request"),
                                (request("POST", "/v1/uploads/initiate", "Content-Type: text/plain", "Content-Length: 10",
                                         "Expect: 100-continue"), 415, "unsupported_media_type"),
                                (request("POST", "/v1/uploads/initiate", "Content-Type: application/json",
