@@ -368,7 +368,8 @@ START_TEST(deadlock_is_nobodys_failure)
         pthread_join(thread, NULL);
         ck_assert_int_eq(s[0].rc, FILEPROC_OK);
         ck_assert_int_eq(s[1].rc, FILEPROC_OK);
-        ck_assert_int_eq(s[0].runs + s[1].runs, 3);
+        /* The victim may be back before the other one has woken, and become the victim again. */
+        ck_assert_int_ge(s[0].runs + s[1].runs, 3);
     }
     pthread_barrier_destroy(&both);
     ck_assert_int_eq(sql_number(w.db, "SELECT SUM(n) FROM t"), 4);
