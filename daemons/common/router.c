@@ -122,6 +122,7 @@ static void take_parameters(fpd_request *rq, const char *pattern, const segments
     }
 }
 
+/* OPTIONS has an answer at every path, and a route of its own at a few: it is listed once, as the last. */
 static void list_methods(const fpd_router *router, const segments *path, unsigned best, char *allow,
                          size_t allow_size)
 {
@@ -132,7 +133,7 @@ static void list_methods(const fpd_router *router, const segments *path, unsigne
         const fpd_route *route = router->entries[i].route;
         int n;
 
-        if (fit(route->pattern, path) != best)
+        if (route->method == FPD_METHOD_OPTIONS || fit(route->pattern, path) != best)
             continue;
         n = snprintf(allow + used, allow_size - used, "%s%s%s", used ? ", " : "",
                      fpd_method_name(route->method),

@@ -20,6 +20,8 @@ static const fpd_route routes[] = {
     { FPD_METHOD_GET, "/v1/{a}/x/{b}", nothing, 0 },
     { FPD_METHOD_GET, "/v1/objects/{key...}", nothing, 0 },
     { FPD_METHOD_PUT, "/v1/objects/special/{name}", nothing, 0 },
+    { FPD_METHOD_POST, "/v1/own", nothing, 0 },
+    { FPD_METHOD_OPTIONS, "/v1/own", nothing, 0 },
 };
 
 static int mark;
@@ -122,6 +124,13 @@ START_TEST(a_last_parameter_can_take_the_rest_with_its_slashes)
 }
 END_TEST
 
+START_TEST(a_route_of_options_is_listed_once)
+{
+    expect_route("OPTIONS", "/v1/own", 11, NULL);
+    expect_result("GET", "/v1/own", FPD_ROUTER_NO_METHOD, "POST, OPTIONS");
+}
+END_TEST
+
 START_TEST(unknown_paths_are_not_found)
 {
     static const char *const paths[] = { "/nothing",
@@ -171,6 +180,6 @@ END_TEST
 RUN_TESTS("router", paths_find_their_route,
           parameters_are_decoded_and_slashes_in_them_do_not_separate,
           a_literal_wins_over_a_parameter, a_last_parameter_can_take_the_rest_with_its_slashes,
-          several_parameters_come_in_order, unknown_paths_are_not_found,
-          a_known_path_with_another_method_says_what_it_has,
+          several_parameters_come_in_order, a_route_of_options_is_listed_once,
+          unknown_paths_are_not_found, a_known_path_with_another_method_says_what_it_has,
           paths_that_can_not_be_decoded_are_malformed, more_routes_than_fit_are_refused)
