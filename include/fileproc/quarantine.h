@@ -127,7 +127,7 @@ FILEPROC_API fp_status fp_quarantine_get(fp_jobs *jobs, const char *file_id, fp_
  * @param[out] out  Set only on success. The caller owns the page: fp_quarantine_page_free().
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK           One page.
- * @retval FILEPROC_ERR_INVALID  Bad argument; for a bad cursor reason cursor_invalid.
+ * @retval FILEPROC_ERR_INVALID  Bad argument; for a bad cursor reason cursor_invalid, for another state parameter_invalid.
  * @retval FILEPROC_ERR_IO       The database failed.
  * @retval FILEPROC_ERR_NOMEM    An allocation failed.
  * @par Blocking  Database.

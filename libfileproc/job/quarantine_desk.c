@@ -159,8 +159,11 @@ fp_status fp_quarantine_list(fp_jobs *jobs, const fp_quarantine_query *query,
     if (rc < 0)
         return rc;
     call.state = q.state ? q.state : "held";
-    if (q.limit > MAX_LIMIT || !is_state(call.state))
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "limit or state is out of range");
+    if (q.limit > MAX_LIMIT)
+        return fp_error_setf(err, FILEPROC_ERR_INVALID, "limit is out of range");
+    if (!is_state(call.state))
+        return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_PARAMETER_INVALID,
+                                "state is held, scanning or rejected");
     if (q.cursor && !fpi_uuid_valid(q.cursor))
         return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_CURSOR_INVALID,
                                 "the cursor is not one of ours");

@@ -285,8 +285,8 @@ START_TEST(pages_show_each_file_once_newest_first)
     ck_assert_uint_eq(counts.held, 7);
     ck_assert_uint_eq(counts.rejected, 1);
     query.state = "released";
-    ck_assert_int_eq(fp_quarantine_list(w.jobs, &query, &(fp_quarantine_page *){ NULL }, &err),
-                     FILEPROC_ERR_INVALID);
+    ck_refused(fp_quarantine_list(w.jobs, &query, &(fp_quarantine_page *){ NULL }, &err),
+               FILEPROC_ERR_INVALID, "parameter_invalid", &err);
     query.state = NULL;
     query.cursor = "x";
     ck_refused(fp_quarantine_list(w.jobs, &query, &(fp_quarantine_page *){ NULL }, &err),
