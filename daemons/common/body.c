@@ -16,7 +16,7 @@
 /* A refused body is read on for this long at the most. */
 #define DRAIN_NS INT64_C(2000000000)
 
-bool fpd_body_fits(fpd_request *rq, uint64_t limit)
+static bool fits(fpd_request *rq, uint64_t limit)
 {
     if (rq->body_kind != FPD_BODY_LENGTH || rq->body_length <= limit)
         return true;
@@ -30,7 +30,7 @@ bool fpd_body_open(fpd_request *rq, uint64_t limit)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-    if (!fpd_body_fits(rq, limit))
+    if (!fits(rq, limit))
         return false;
     rq->body_limit = limit;
     if (rq->expects_continue) {

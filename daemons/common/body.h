@@ -13,9 +13,6 @@
  *  else lets a client that waits go on. */
 bool fpd_body_open(fpd_request *rq, uint64_t limit);
 
-/** The same check without reading: when a handler has more to look at before the client is told to send. */
-bool fpd_body_fits(fpd_request *rq, uint64_t limit);
-
 /** Before fpd_body_open(): a body in the chunked coding shall be read with its trailer, which is in *c behind FPD_BODY_END. c is zero, and
  *  borrowed until fpd_body_let_go(). The connection ends with the request. False: it is answered, and can be sent again. */
 bool fpd_body_take_over(fpd_request *rq, fpd_chunked *c);

@@ -174,6 +174,15 @@ static bool receive(intake *in, fpd_multipart *form, uint64_t limit)
     return result == FPD_BODY_END;
 }
 
+static bool refuse_length(intake *in, const char *of_what, uint64_t length)
+{
+    fpd_problem(in->rq, 400, "chunk_length_invalid", "Chunk %llu has %llu bytes, not %s%llu.",
+                (unsigned long long)in->index, (unsigned long long)length, of_what,
+                (unsigned long long)in->rq->body_length);
+    in->answered = true;
+    return false;
+}
+
 static bool receive_form(intake *in, const char *content_type, uint64_t length)
 {
     const fpd_multipart_events events = { part_begins, part_data, part_ends, in };
@@ -186,8 +195,7 @@ static bool receive_form(intake *in, const char *content_type, uint64_t length)
     if (!fpd_multipart_init(&form, content_type, &events))
         return refuse(in, 400, "bad_request", "The form's boundary is missing or wrong.");
     if (in->rq->body_kind == FPD_BODY_LENGTH && in->rq->body_length > length + FORM_EXTRA)
-        return refuse(in, 400, "chunk_length_invalid",
-                      "The form is longer than one with this chunk can be.");
+        return refuse_length(in, "a form of ", length);
     if (!receive(in, &form, length + FORM_EXTRA))
         return false;
     if (!fpd_multipart_done(&form))
@@ -201,14 +209,24 @@ static bool receive_bare(intake *in, uint64_t length)
 {
     const fpd_request *rq = in->rq;
 
-    if (rq->body_kind != FPD_BODY_CHUNKED && rq->body_length != length) {
-        fpd_problem(in->rq, 400, "chunk_length_invalid", "Chunk %llu has %llu bytes, not %llu.",
-                    (unsigned long long)in->index, (unsigned long long)length,
-                    (unsigned long long)rq->body_length);
-        in->answered = true;
-        return false;
-    }
+    if (rq->body_kind != FPD_BODY_CHUNKED && rq->body_length != length)
+        return refuse_length(in, "", length);
     return begin_chunk(in, fpd_request_header(rq, "Content-Digest")) && receive(in, NULL, length);
+}
+
+/* Who sends a whole file as one chunk learns here that there are several. */
+static bool fits(intake *in, uint64_t chunk_size, bool form)
+{
+    const fpd_request *rq = in->rq;
+
+    if (rq->body_kind != FPD_BODY_LENGTH || rq->body_length <= chunk_size + (form ? FORM_EXTRA : 0))
+        return true;
+    fpd_problem(
+        in->rq, 413, "body_too_large",
+        "The body has %llu bytes, and a chunk of this upload %llu bytes at most: chunk_size.",
+        (unsigned long long)rq->body_length, (unsigned long long)chunk_size);
+    in->answered = true;
+    return false;
 }
 
 /* Everything that can be refused without reading is, and before a chunk is begun, which would stop another sender of it.
@@ -225,10 +243,8 @@ static bool receive_body(intake *in, const fp_upload *upload)
         return refuse(
             in, 415, "unsupported_media_type",
             "A chunk is multipart/form-data with a field called file, or application/octet-stream.");
-    if (!fpd_body_fits(in->rq, upload->chunk_size + (form ? FORM_EXTRA : 0))) {
-        in->answered = true;
+    if (!fits(in, upload->chunk_size, form))
         return false;
-    }
     first = in->index * upload->chunk_size;
     if (upload->size - first < length)
         length = upload->size - first;

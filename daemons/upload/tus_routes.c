@@ -182,7 +182,7 @@ static bool check_version(fpd_request *rq)
     fpd_reply_header(rq, "Tus-Version", VERSION);
     fpd_problem(rq, 412, "version_unsupported", "%s",
                 version ? "The version of tus spoken here is " VERSION "."
-                        : "Tus-Resumable is missing.");
+                        : "Tus-Resumable is missing; it must be " VERSION ".");
     return false;
 }
 

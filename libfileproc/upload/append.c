@@ -56,7 +56,8 @@ static fp_status exceeded(const fp_append *a, bool unknown, uint64_t limit, fp_e
                                 "A file may have at most %llu bytes",
                                 (unsigned long long)a->ups->max_file_size);
     return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_LENGTH_EXCEEDED,
-                            "no byte may come from offset %llu on", (unsigned long long)limit);
+                            "the upload ends at offset %llu, and more bytes are sent",
+                            (unsigned long long)limit);
 }
 
 /* With the lock held. What an upload without a size may come to was not looked at when it began. */

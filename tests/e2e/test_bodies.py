@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from api import check_problem, initiate, status
+from api import ask, check_problem, initiate, status
 from raw_http import Connection, request
 
 CHUNK = 64 * 1024
@@ -36,6 +36,18 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(server, expect):
             problem = check_problem(connection.reply(), 413, "body_too_large")
             assert time.monotonic() - began < 1 and str(CHUNK) in problem["detail"]
     assert status(server, upload_id)["chunks_uploaded"] == 0
+
+
+def test_a_file_that_is_sent_as_one_chunk_is_told_how_large_chunks_are(server):
+    """Also where the body is a form, which may be longer than the chunk in it."""
+    upload_id = initiate(server, 3 * CHUNK - 1)["upload_id"]
+    path = f"/v1/uploads/{upload_id}/chunk?chunk_index="
+    problem = check_problem(ask(server, "PUT", path + "0", files={"file": b"x" * 3 * CHUNK}), 413, "body_too_large")
+    assert f"{CHUNK} bytes" in problem["detail"] and "chunk_size" in problem["detail"], problem
+    small = initiate(server, 3)["upload_id"]
+    problem = check_problem(ask(server, "PUT", f"/v1/uploads/{small}/chunk?chunk_index=0", files={"file": b"x" * 100000}), 400,
+                            "chunk_length_invalid")
+    assert "Chunk 0 has 3 bytes" in problem["detail"], problem
 
 
 def test_whatever_else_is_known_to_be_wrong_is_said_before_100_continue(server):
