@@ -42,7 +42,8 @@ def test_send_says_what_went_wrong(server, tmp_path):
     assert objects(done.stdout)[0]["filename"] == odd.name
     done = send(server, odd, "application/x-msdownload")
     assert done.returncode == 1 and "type_not_allowed" in done.stdout + done.stderr
-    assert send(server, tmp_path / "nothing").returncode == 2
+    nothing = send(server, tmp_path / "nothing")
+    assert nothing.returncode == 2 and "no such file" in nothing.stderr
     port = daemon_process.free_port()
     nobody = subprocess.run([SEND, odd], capture_output=True, text=True, timeout=60, check=False,
                             env={**os.environ, "FILEPROC_URL": f"http://127.0.0.1:{port}"})
