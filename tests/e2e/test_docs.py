@@ -43,7 +43,7 @@ def test_the_readme_s_requests_work(daemon, tmp_path):
     """The shell block under "The same by hand", with the server of the test instead of port 8000."""
     block = re.search(r"The same by hand:\n\n```sh\n(.*?)```", (TOP / "README.md").read_text(), re.S)
     assert block, "the README shows it no more"
-    script = block.group(1).replace("localhost:8000", f"127.0.0.1:{daemon.port}").replace("/tmp/chunk_", f"{tmp_path}/chunk_")
+    script = block.group(1).replace("localhost:8000", f"127.0.0.1:{daemon.port}")
     (tmp_path / "photo.jpg").write_bytes(PHOTOS[0].read_bytes())
     done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
