@@ -23,6 +23,11 @@ def shown_in_docs(heading):
     return block.group(1)
 
 
+def options_shown(heading):
+    """Of the daemon that the example is for: what stands behind "# fileprocd" in its first line."""
+    return pytest.mark.daemon_options(*shown_in_docs(heading).splitlines()[0].removeprefix("# fileprocd ").split())
+
+
 def run_shown(daemon, heading, folder):
     script = shown_in_docs(heading).replace("localhost:8000", f"127.0.0.1:{daemon.port}")
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, capture_output=True, text=True, timeout=60,
@@ -34,7 +39,7 @@ def run_shown(daemon, heading, folder):
 # ---- of an owner
 
 
-@pytest.mark.daemon_options("--owner-max-size", "1GiB", "--owner-max-uploads", "10", "--max-file-size", "10GiB")
+@options_shown("### Of an owner")
 def test_the_example_of_an_owner_s_limit_works(daemon, tmp_path):
     problem = json.loads(run_shown(daemon, "### Of an owner", tmp_path))
     assert (problem["status"], problem["code"]) == (413, "quota_exceeded")
@@ -72,7 +77,7 @@ def test_no_door_begins_an_upload_that_would_fill_the_disk(daemon):
 # ---- of time
 
 
-@pytest.mark.daemon_options("--idle-timeout", "1h", "--session-timeout", "7d")
+@options_shown("### Of time")
 def test_the_example_of_the_idle_timeout_works(daemon, tmp_path):
     before, after = run_shown(daemon, "### Of time", tmp_path).split()
     assert before < after
