@@ -149,9 +149,8 @@ void fpd_resumable_already_complete(fpd_resumable *r)
 /* Older drafts only want it refused. */
 void fpd_resumable_exceeded(fpd_resumable *r, const fp_upload *upload)
 {
-    if (!fpd_resumable_is_before(r, 7) &&
-        fp_upload_cancel(r->app->uploads, upload->id, NULL) == FILEPROC_OK)
-        fpd_count_upload(r->app, FPD_UPLOAD_CANCELLED);
+    if (!fpd_resumable_is_before(r, 7))
+        (void)!fp_upload_cancel(r->app->uploads, upload->id, NULL);
     show_state(r);
     fpd_problem(r->rq, 400, "length_exceeded", "The upload has %llu bytes, and these are more.%s",
                 (unsigned long long)upload->size,
@@ -230,8 +229,8 @@ void fpd_resumable_finish(fpd_resumable *r, const fp_upload *upload)
 /* Nobody can go on with what nobody knows the place of. */
 static void drop_conventional(fpd_resumable *r, const fp_upload *upload)
 {
-    if (r->conventional && fp_upload_cancel(r->app->uploads, upload->id, NULL) == FILEPROC_OK)
-        fpd_count_upload(r->app, FPD_UPLOAD_CANCELLED);
+    if (r->conventional)
+        (void)!fp_upload_cancel(r->app->uploads, upload->id, NULL);
 }
 
 static void answer_intake(fpd_resumable *r, const fp_upload *upload, fpd_intake_result result,

@@ -156,7 +156,6 @@ static void cancel(fpd_request *rq, void *data)
         return;
     }
     fpd_resumable_stop(&r);
-    fpd_count_upload(app, FPD_UPLOAD_CANCELLED);
     fpd_reply_empty(rq, 204);
 }
 

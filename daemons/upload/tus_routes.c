@@ -137,13 +137,8 @@ static void terminate(fpd_request *rq, fpd_app *app)
 
     if (!fpd_tus_find(rq, app, &upload))
         return;
-    if (upload->file_id) {
-        rc = fp_catalog_delete(app->catalog, upload->file_id, &err);
-    } else {
-        rc = fp_upload_cancel(app->uploads, upload->id, &err);
-        if (rc == FILEPROC_OK)
-            fpd_count_upload(app, FPD_UPLOAD_CANCELLED);
-    }
+    rc = upload->file_id ? fp_catalog_delete(app->catalog, upload->file_id, &err)
+                         : fp_upload_cancel(app->uploads, upload->id, &err);
     if (rc < 0)
         fpd_tus_problem(rq, app, &err);
     else

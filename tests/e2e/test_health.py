@@ -4,9 +4,11 @@ import os
 import shutil
 import time
 
-import metrics_text
 import pytest
 
+import ietf
+import metrics_text
+import tus
 from api import RFC3339, ask, check_problem, get, initiate, send_chunk, try_chunk, try_complete, try_initiate, upload, wait_for_job, wait_until
 from daemon_process import HELPER
 
@@ -108,6 +110,13 @@ def test_every_counter_moves_with_what_happens(daemon):
     assert moved(lambda: try_complete(daemon, upload_id), "uploads_total", status="completed") == 0
     cancelled = initiate(daemon, 3)["upload_id"]
     assert moved(lambda: ask(daemon, "DELETE", f"/v1/uploads/{cancelled}"), "uploads_total", status="cancelled") == 1
+    cancelled = tus.create(daemon, 3)
+    assert moved(lambda: tus.call(daemon, "DELETE", cancelled), "uploads_total", status="cancelled") == 1
+    for cancelled in (ietf.created(daemon), ietf.created(daemon, b"x")):
+        assert moved(lambda: ask(daemon, "DELETE", cancelled), "uploads_total", status="cancelled") == 1
+        assert moved(lambda: ask(daemon, "DELETE", cancelled), "uploads_total", status="cancelled") == 0
+    exceeded = ietf.created(daemon, headers={"Upload-Length": "3"})
+    assert moved(lambda: ietf.patch(daemon, exceeded, 0, b"abcd"), "uploads_total", status="cancelled") == 1
     assert moved(lambda: upload(daemon, b"x"), "upload_duration_seconds_count") == 1
     assert moved(lambda: upload(daemon, b"x" * 1000), "fileproc_http_received_bytes_total") >= 1000
     assert moved(lambda: ask(daemon, "GET", "/nowhere/at/all"), "fileproc_http_requests_total", route="none", method="GET",
