@@ -37,7 +37,7 @@ static fp_status add_up(fp_tx *tx, const char *sql, const fp_value *params, size
 }
 
 /* What has expired counts no more, though the reaper may not have been there yet. The upload itself is left out, and what is a piece of
- * another upload of the owner counts as that. */
+ * another upload of the owner counts as that, once that one has a size. */
 static fp_status read_usage(const fp_uploads *ups, fp_tx *tx, const fp_upload *u, usage *used,
                             fp_error *err)
 {
@@ -48,7 +48,8 @@ static fp_status read_usage(const fp_uploads *ups, fp_tx *tx, const fp_upload *u
                           " WHERE owner = $1 AND status = 'open' AND expires_at > $2 AND id <> $3"
                           " AND NOT (role IS NOT NULL AND EXISTS (SELECT 1 FROM upload_sources s"
                           " JOIN uploads f ON f.id = s.final_id WHERE s.partial_id = uploads.id"
-                          " AND f.status = 'open' AND f.owner = $1))",
+                          " AND f.status = 'open' AND f.owner = $1"
+                          " AND (f.size_unknown = 0 OR f.id = $3)))",
                           params, 3, used, err);
 
     if (rc < 0 || !ups->owner_max_bytes)

@@ -13,6 +13,7 @@ import pytest
 import tus
 from api import ask, check_problem, initiate, send_chunk, try_initiate, wait_until
 from daemon_process import PROGRAM, environment
+from test_tus_concat import check_file, final, partial
 
 TOP = pathlib.Path(__file__).parents[2]
 
@@ -60,6 +61,17 @@ def test_a_tus_upload_of_unknown_length_stays_within_the_limit(daemon):
     assert ask(daemon, "DELETE", f"/v1/uploads/{session['upload_id']}").status_code == 200
     assert tus.append(daemon, path, at, b"y" * (1000 - at), {"Upload-Length": "1000"}) == 1000
     check_problem(try_initiate(daemon, size=1, user_id="ann"), 413, "quota_exceeded")
+
+
+@pytest.mark.daemon_options("--owner-max-size", "1000")
+def test_pieces_of_an_upload_whose_size_is_not_known_yet_count_themselves(daemon):
+    of_ann = {"Upload-Metadata": tus.metadata(user_id="ann")}
+    whole, growing = partial(daemon, b"x" * 900, headers=of_ann), partial(daemon, headers=of_ann)
+    path = final(daemon, [whole, growing], of_ann)
+    check_problem(try_initiate(daemon, size=101, user_id="ann"), 413, "quota_exceeded")
+    check_problem(tus.patch(daemon, growing, 0, b"y" * 101), 413, "quota_exceeded")
+    assert tus.append(daemon, growing, 0, b"y" * 100, {"Upload-Length": "100"}) == 100
+    check_file(daemon, path, b"x" * 900 + b"y" * 100)
 
 
 # ---- of the disk
