@@ -171,6 +171,26 @@ static fp_status make(const fp_uploads *ups, const fp_upload_request *req, creat
     return rc;
 }
 
+/* Whoever finds the row must find this session with it: made from the row it would be a second one, with a handle of its own on what is
+ * staged. So it is in the table before, and who comes waits. */
+static fp_status insert(fp_uploads *ups, fpi_session *s, const fpi_idempotency *key,
+                        const fpi_upload_sources *sources, fp_error *err)
+{
+    fp_status rc;
+
+    pthread_mutex_lock(&s->lock);
+    fpi_session_enter(s);
+    fpi_session_add(ups, s);
+    rc = fpi_upload_row_insert(ups, s->facts, s->file_id, key, sources, err);
+    if (rc == FILEPROC_OK)
+        fpi_lease_found(ups, s);
+    fpi_session_leave(ups, s);
+    s->loaded = rc == FILEPROC_OK;
+    pthread_mutex_unlock(&s->lock);
+    fpi_session_release(ups, s);
+    return rc;
+}
+
 /* Makes the session; EXISTS when somebody was faster with the same key. */
 static fp_status create(fp_uploads *ups, const fp_upload_request *req, const fpi_idempotency *key,
                         const fpi_upload_sources *sources, fp_upload **out, fp_error *err)
@@ -187,13 +207,9 @@ static fp_status create(fp_uploads *ups, const fp_upload_request *req, const fpi
     if (rc == FILEPROC_OK)
         rc = fpi_session_new(ups, record, c.file_id, &s, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_upload_row_insert(ups, record, c.file_id, key, sources, err);
-    if (rc < 0) {
-        fpi_session_drop(ups, s);
+        rc = insert(ups, s, key, sources, err);
+    if (rc < 0)
         return rc;
-    }
-    fpi_lease_found(ups, s);
-    fpi_session_add(ups, s);
     fpi_upload_tell(ups, record);
     if (req->flags & FILEPROC_UPLOAD_REUSE)
         fpi_upload_reuse(ups, &record);

@@ -321,7 +321,7 @@ fp_status fpi_session_new(fp_uploads *ups, const fp_upload *facts, const char *f
     adopt(s, &p);
     memcpy(s->file_id, file_id, sizeof(s->file_id));
     s->expires_ms = facts->expires_at_ms;
-    s->loaded = s->staged = true;
+    s->staged = true;
     *out = s;
     return FILEPROC_OK;
 }

@@ -87,10 +87,11 @@ fp_status fpi_session_open(fp_uploads *ups, const char *id, fpi_session **out, f
 fpi_session *fpi_session_blank(fp_uploads *ups, const char *id);
 fp_status fpi_session_acquire(fp_uploads *ups, const char *id, fpi_session **out, fp_error *err);
 
-/** A session for an upload that is about to be inserted, loaded, not in the table yet. Takes nothing. */
+/** A session for an upload that is about to be inserted: all is known, but it does not count as loaded before the row is there. Not in
+ *  the table yet. Takes nothing. */
 fp_status fpi_session_new(fp_uploads *ups, const fp_upload *facts, const char *file_id,
                           fpi_session **out, fp_error *err);
-/** Puts a new one into the table, and gives it back. */
+/** Puts a new one into the table. */
 void fpi_session_add(fp_uploads *ups, fpi_session *s);
 /** Frees one that never came into the table; NULL is allowed. */
 void fpi_session_drop(fp_uploads *ups, fpi_session *s);

@@ -157,7 +157,6 @@ void fpi_session_add(fp_uploads *ups, fpi_session *s)
     pthread_mutex_lock(&t->lock);
     link_bucket(t, s);
     pthread_mutex_unlock(&t->lock);
-    fpi_session_release(ups, s);
 }
 
 /* One holder less. What this answers has lost its last holder and is to be dropped; *surplus is held again, and to be

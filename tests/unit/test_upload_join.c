@@ -1,6 +1,7 @@
 /* Owns: the promises of uploads that are made of others: one file of all bytes in their order, partial uploads are never files, and
  * what a crash leaves is gone on with.
  * Must not know: how a client speaks of them. */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -571,6 +572,47 @@ START_TEST(many_who_complete_get_one_file)
 }
 END_TEST
 
+typedef struct early {
+    char ids[COUNT][FPI_UUID_SIZE];
+    atomic_int begun;
+    atomic_bool done;
+} early;
+
+/* One creates it, and the others ask for what waits for its pieces, as do the last bytes of these. */
+static void *create_or_complete(void *arg)
+{
+    early *e = *(early **)arg;
+    bool creates = atomic_fetch_add(&e->begun, 1) == 0;
+    char id[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+
+    if (creates) {
+        must_concat(e->ids, COUNT, id);
+        ck_file(id, TOTAL);
+        atomic_store(&e->done, true);
+    }
+    while (!atomic_load(&e->done))
+        ck_status(fp_upload_complete_waiting(w.ups, e->ids[0], &err), FILEPROC_OK, &err);
+    return NULL;
+}
+
+START_TEST(whoever_finds_it_before_its_creator_has_it_works_on_the_same)
+{
+    upload_world_open(&w, true, NULL);
+    for (int i = 1; i <= 100; i++) {
+        early e;
+        early *args[3] = { &e, &e, &e };
+
+        atomic_init(&e.begun, 0);
+        atomic_init(&e.done, false);
+        must_partials(e.ids);
+        run_threads(3, create_or_complete, args, sizeof(*args));
+        ck_assert_int_eq(atomic_load(&w.calls[SLOT_PUBLISH]), i);
+    }
+    upload_world_close(&w);
+}
+END_TEST
+
 START_TEST(putting_together_survives_every_allocation_failure)
 {
     for (int disk = 0; disk < 2; disk++) {
@@ -618,4 +660,6 @@ RUN_TESTS("upload_join", pieces_become_one_file_and_are_none_themselves,
           a_piece_that_is_lost_fails_the_whole, what_a_failure_or_a_crash_leaves_is_gone_on_with,
           a_digest_that_was_said_is_that_of_the_whole, the_same_request_with_a_key_makes_one,
           the_same_request_again_is_the_same_upload_while_that_is_any_good,
-          many_who_complete_get_one_file, putting_together_survives_every_allocation_failure)
+          many_who_complete_get_one_file,
+          whoever_finds_it_before_its_creator_has_it_works_on_the_same,
+          putting_together_survives_every_allocation_failure)
