@@ -183,6 +183,12 @@ fp_status fpi_concat_check_completable(fpi_session *s, fp_error *err)
                             "a partial upload becomes a file only as a piece of another");
 }
 
+fp_status fpi_concat_lost(fp_error *err)
+{
+    return fp_error_reasonf(err, FILEPROC_ERR_NOTFOUND, FILEPROC_REASON_UPLOAD_EXPIRED,
+                            "a partial upload is gone, so that this one can't be put together");
+}
+
 /* ---- who waits ---- */
 
 static bool is_incomplete(const fp_error *e)

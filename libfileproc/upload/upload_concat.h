@@ -31,5 +31,7 @@ fp_status fpi_concat_complete_waiting(fp_uploads *ups, const char *id, fp_error 
 fp_status fpi_concat_check_fillable(fpi_session *s, fp_error *err);
 /** CONFLICT with upload_partial: it becomes no file. Without the lock. */
 fp_status fpi_concat_check_completable(fpi_session *s, fp_error *err);
+/** NOTFOUND with upload_expired: what a final upload has failed for, now and whenever somebody asks again. */
+fp_status fpi_concat_lost(fp_error *err);
 
 #endif

@@ -294,8 +294,7 @@ static fp_status give_up(fp_uploads *ups, fpi_session *s, fp_error *err)
         return rc;
     if (fpi_session_record(ups, s, &record, NULL) == FILEPROC_OK)
         fpi_upload_tell(ups, record);
-    return fp_error_reasonf(err, FILEPROC_ERR_NOTFOUND, FILEPROC_REASON_UPLOAD_EXPIRED,
-                            "a partial upload is gone, so that this one can't be put together");
+    return fpi_concat_lost(err);
 }
 
 static fp_status check_whole(const fpi_concat_sum *sum, fp_error *err)

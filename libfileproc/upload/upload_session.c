@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "upload/upload_concat.h"
 #include "upload/upload_lease.h"
 #include "upload/upload_private.h"
 #include "upload/upload_verify.h"
@@ -348,6 +349,8 @@ fp_status fpi_session_check_open(const fp_uploads *ups, const fpi_session *s, fp
     case FPI_UPLOAD_FAILED:
         if (fpi_verify_has_failed(s->facts))
             return fpi_verify_mismatch(err);
+        if (s->facts->flags & FILEPROC_UPLOAD_FINAL)
+            return fpi_concat_lost(err);
         return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "what was stored of the upload is damaged");
     case FPI_UPLOAD_EXPIRED:
         return expired(err);
