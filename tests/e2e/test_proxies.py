@@ -30,6 +30,10 @@ def documented(language):
     return block.group(1)
 
 
+def node_version():
+    return int(subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.lstrip("v").split(".")[0])
+
+
 class Proxied:
     """What looks like the daemon to those who ask: its address has a prefix, and its files are the daemon's."""
 
@@ -175,7 +179,9 @@ def test_104_reaches_curl_where_the_proxy_speaks_http_1_1(proxied, tmp_path):
 
 @TRUSTING
 @pytest.mark.parametrize("protocol", ["ietf-draft-05", "ietf-draft-03"])
-def test_tus_js_client_goes_through_with_the_protocols_of_the_ietf(proxied, tmp_path, protocol):
+def test_tus_js_client_goes_through_with_the_protocols_of_the_ietf(request, proxied, tmp_path, protocol):
+    if "nginx" in request.node.callspec.id and node_version() < 20:
+        pytest.skip("nginx adds Connection: close to a 104, and older releases of Node.js hang up there")
     file = tmp_path / "file.txt"
     file.write_bytes(DATA)
     done = resumable_javascript(proxied, file, {"chunkSize": 100000, "protocol": protocol})
