@@ -372,6 +372,10 @@ static fp_status open_storage(fpd_app *app, fp_error *err)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "the storage's URI is too long");
     o.access_key = fp_config_string(app->config, "MINIO_ACCESS_KEY");
     o.secret_key = fp_config_string(app->config, "MINIO_SECRET_KEY");
+    if (strncmp(uri.data, "s3:", 3) == 0 &&
+        !(o.access_key && *o.access_key && o.secret_key && *o.secret_key))
+        return fp_error_setf(err, FILEPROC_ERR_AUTH,
+                             "an S3 store needs MINIO_ACCESS_KEY and MINIO_SECRET_KEY");
     o.part_size = part_size(app);
     return fp_storage_open(app->ctx, uri.data, &o, &app->storage, err);
 }

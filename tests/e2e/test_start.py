@@ -125,6 +125,14 @@ def test_folders_that_can_not_be_used_are_named(tmp_path):
     assert "proc" in refused(1, "--data", "/proc/nowhere", "--port", free_port())
 
 
+def test_the_keys_that_an_s3_store_lacks_are_named(tmp_path):
+    """By the names of the settings."""
+    for variables in ({"MINIO_ENDPOINT": "127.0.0.1:1"}, {"FILEPROC_STORAGE_URL": "s3://bucket?endpoint=127.0.0.1:1&secure=0"},
+                      {"MINIO_ENDPOINT": "127.0.0.1:1", "MINIO_ACCESS_KEY": "x"}):
+        line = refused(1, "--data", tmp_path, "--port", free_port(), env=variables)
+        assert "MINIO_ACCESS_KEY" in line and "MINIO_SECRET_KEY" in line, line
+
+
 def test_a_database_that_is_none_is_refused(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
