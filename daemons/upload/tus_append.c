@@ -228,7 +228,8 @@ void fpd_tus_patch(fpd_request *rq, fpd_app *app)
     if (!fpd_tus_find(rq, app, &upload))
         return;
     if (upload->flags & FILEPROC_UPLOAD_FINAL) {
-        fpd_problem(rq, 403, "upload_final", "The bytes of this upload are those of others.");
+        fpd_problem(rq, 403, "upload_final",
+                    "A final upload takes no bytes: it has those of its pieces.");
         return;
     }
     if (!fpd_tus_check_type(rq) || !read_offset(rq, &offset) || !fpd_tus_check_checksum(rq))

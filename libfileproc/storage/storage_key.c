@@ -32,7 +32,9 @@ bool fpi_key_segment_valid(const char *text, size_t size)
 static fp_status invalid(fp_error *err, const char *what)
 {
     return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_KEY_INVALID,
-                            "%s has a form that is not allowed", what);
+                            "%s has a form that is not allowed: it has segments of 1 to %u of "
+                            "A-Z a-z 0-9 . _ - with single slashes between, and %u bytes at most",
+                            what, FPI_KEY_SEGMENT_MAX, FPI_KEY_MAX);
 }
 
 /* Every segment that a '/' ends is whole; *rest is what follows the last one. */

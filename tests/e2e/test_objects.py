@@ -103,7 +103,7 @@ def test_keys_and_their_spellings(store, path, key):
 def test_what_is_no_key_is_refused(store, path):
     for method in ("GET", "PUT", "DELETE"):
         reply = exchange(store, request(method, f"/v1/objects/{path}", "Content-Length: 0"))
-        check_problem(reply, 422, "key_invalid")
+        assert "A-Z a-z 0-9" in check_problem(reply, 422, "key_invalid")["detail"]
 
 
 def test_bytes_that_no_path_has_are_refused(store):
