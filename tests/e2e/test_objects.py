@@ -187,7 +187,7 @@ def test_a_digest_is_checked_before_anything_is_seen(store):
     assert put(store, "digest-good", b"123456789", Content_Digest=digest("crc32c", crc32c)).status_code == 200
     check_problem(put(store, "digest", b"12345678", Content_Digest=digest("crc32c", crc32c)), 400, "digest_mismatch")
     check_problem(put(store, "digest", b"x", Content_Digest=digest("crc32", zlib.crc32(b"x").to_bytes(4, "big"))), 400, "digest_unsupported")
-    check_problem(put(store, "digest", b"x", Content_Digest="nonsense"), 400, "bad_request")
+    check_problem(put(store, "digest", b"x", Content_Digest="sha-256=nonsense"), 400, "bad_request")
     assert put(store, "digest-empty", b"", Content_Digest=digest("sha-256", hashlib.sha256().digest())).status_code == 201
     assert fetch(store, "digest").content == b"before"
 
