@@ -5,6 +5,9 @@
 #include <string.h>
 
 enum { FINAL = 0x80, RESERVED_MASK = 0x70, OPCODE_MASK = 0x0F, MASKED = 0x80, LENGTH_MASK = 0x7F };
+/* Of closing: those between the locals are never sent, those behind the last have no meaning yet. */
+enum { CODE_MIN = 1000, CODE_LOCAL = 1004, CODE_LOCAL_LAST = 1006, CODE_LAST = 1014 };
+enum { CODE_REGISTERED = 3000, CODE_END = 5000 };
 enum { LENGTH_16 = 126, LENGTH_64 = 127, CONTROL_MAX = 125, KEY_SIZE = 4 };
 
 void fpd_frames_dispose(fpd_frames *f)
@@ -44,8 +47,8 @@ static fpd_frame_event check_head(fpd_frames *f)
     unsigned opcode = f->bits & OPCODE_MASK;
     bool control = opcode >= FPD_OPCODE_CLOSE;
 
-    if ((f->bits & RESERVED_MASK) || !(f->head[1] & MASKED))
-        return bad(f, FPD_CLOSE_PROTOCOL); /* no extension was agreed on; clients mask */
+    if (f->bits & RESERVED_MASK)
+        return bad(f, FPD_CLOSE_PROTOCOL); /* no extension was agreed on */
     if (control && (opcode > FPD_OPCODE_PONG || !(f->bits & FINAL) || f->left > CONTROL_MAX))
         return bad(f, FPD_CLOSE_PROTOCOL);
     if (control)
@@ -65,6 +68,8 @@ static fpd_frame_event take_head(fpd_frames *f, const char *data, size_t size, s
         if (*used == size)
             return FPD_FRAME_NONE;
         f->head[f->head_size++] = (unsigned char)data[(*used)++];
+        if (f->head_size == 2 && !(f->head[1] & MASKED))
+            return bad(f, FPD_CLOSE_PROTOCOL); /* clients mask; there is no key to wait for */
     }
     f->bits = f->head[0];
     f->left = payload_length(f);
@@ -110,6 +115,20 @@ static bool is_text(const fpd_text *text)
     return true;
 }
 
+/* Nothing, or a code that may be sent (RFC 6455 section 7.4): it is sent back. */
+static fpd_frame_event end_close(fpd_frames *f)
+{
+    unsigned code = (unsigned)f->control[0] << 8 | f->control[1];
+
+    if (f->control_size == 0)
+        return FPD_FRAME_CLOSE;
+    if (f->control_size >= 2 && code >= CODE_MIN && code < CODE_END &&
+        (code < CODE_LOCAL || code > CODE_LOCAL_LAST) &&
+        (code <= CODE_LAST || code >= CODE_REGISTERED))
+        return FPD_FRAME_CLOSE;
+    return bad(f, FPD_CLOSE_PROTOCOL);
+}
+
 /* What was no text is not passed on: it would come back from us as one (RFC 6455 section 8.1). */
 static fpd_frame_event end_frame(fpd_frames *f)
 {
@@ -118,7 +137,7 @@ static fpd_frame_event end_frame(fpd_frames *f)
     f->in_payload = false;
     f->head_size = 0;
     if (opcode >= FPD_OPCODE_CLOSE)
-        return opcode == FPD_OPCODE_CLOSE  ? FPD_FRAME_CLOSE
+        return opcode == FPD_OPCODE_CLOSE  ? end_close(f)
                : opcode == FPD_OPCODE_PING ? FPD_FRAME_PING
                                            : FPD_FRAME_PONG;
     f->in_message = !(f->bits & FINAL);

@@ -114,12 +114,17 @@ START_TEST(what_is_wrong_has_its_code)
         size_t size;
         unsigned code;
     } cases[] = {
-        { 0x82, "data", 4, FPD_CLOSE_UNSUPPORTED }, /* binary */
-        { 0xC1, "data", 4, FPD_CLOSE_PROTOCOL },    /* an extension that nobody has agreed on */
-        { 0x83, "data", 4, FPD_CLOSE_PROTOCOL },    /* no opcode */
-        { 0x8B, "", 0, FPD_CLOSE_PROTOCOL },        /* none either */
-        { 0x80, "data", 4, FPD_CLOSE_PROTOCOL },    /* goes on with nothing */
-        { 0x09, "", 0, FPD_CLOSE_PROTOCOL },        /* a ping in fragments */
+        { 0x82, "data", 4, FPD_CLOSE_UNSUPPORTED },  /* binary */
+        { 0xC1, "data", 4, FPD_CLOSE_PROTOCOL },     /* an extension that nobody has agreed on */
+        { 0x83, "data", 4, FPD_CLOSE_PROTOCOL },     /* no opcode */
+        { 0x8B, "", 0, FPD_CLOSE_PROTOCOL },         /* none either */
+        { 0x80, "data", 4, FPD_CLOSE_PROTOCOL },     /* goes on with nothing */
+        { 0x09, "", 0, FPD_CLOSE_PROTOCOL },         /* a ping in fragments */
+        { 0x88, "x", 1, FPD_CLOSE_PROTOCOL },        /* half a code */
+        { 0x88, "\x03\xe7", 2, FPD_CLOSE_PROTOCOL }, /* 999 */
+        { 0x88, "\x03\xed", 2, FPD_CLOSE_PROTOCOL }, /* 1005, which is never sent */
+        { 0x88, "\x03\xf7", 2, FPD_CLOSE_PROTOCOL }, /* 1015 */
+        { 0x88, "\x13\x88", 2, FPD_CLOSE_PROTOCOL }, /* 5000 */
         { 0x81, "\xc3\x28", 2, FPD_CLOSE_NOT_TEXT }, { 0x81, "\xc3", 1, FPD_CLOSE_NOT_TEXT },
     };
     char bytes[256], long_ping[126] = { 0 };
@@ -135,8 +140,9 @@ START_TEST(what_is_wrong_has_its_code)
         ck_assert_uint_eq(f.close_code, cases[i].code);
         fpd_frames_dispose(&f);
     }
-    f = (fpd_frames)FPD_FRAMES_INIT; /* a client that does not mask */
-    ck_assert_int_eq(fpd_frames_feed(&f, "\x81\x01xxxxxx", 8, &used), FPD_FRAME_BAD);
+    f = (fpd_frames)
+        FPD_FRAMES_INIT; /* a client that does not mask, and has said all that it has to say */
+    ck_assert_int_eq(fpd_frames_feed(&f, "\x81\x01x", 3, &used), FPD_FRAME_BAD);
     ck_assert_uint_eq(f.close_code, FPD_CLOSE_PROTOCOL);
     fpd_frames_dispose(&f);
     f = (fpd_frames)FPD_FRAMES_INIT;
