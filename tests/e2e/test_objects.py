@@ -362,7 +362,7 @@ def test_what_a_kill_leaves_is_removed_later(tmp_path):
         assert store.end() is None
 
 
-@pytest.mark.skipif("ASAN_OPTIONS" in os.environ, reason="a sanitizer has its own use of memory")
+@pytest.mark.skipif(bool({"ASAN_OPTIONS", "TSAN_OPTIONS"} & set(os.environ)), reason="a sanitizer has its own use of memory")
 def test_memory_does_not_grow_with_the_object(store):
     store.end()
     store.options += ["--max-file-size", "1GiB"]
