@@ -1,20 +1,13 @@
 /* Owns: the catalog's handle, and reading from it: one file, or a page of them.
  * Must not know: how rows are written; that is catalog_row.c's, and catalog_delete.c's. */
-#include <assert.h>
 #include <ctype.h>
 #include <endian.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "catalog/catalog_rows.h"
 #include "core/digest.h"
 #include "core/media_type.h"
 #include "core/options.h"
-#include "database/database_private.h"
-
-#define DEFAULT_LIMIT 50u
-#define MAX_LIMIT 1000u
 
 fp_status fp_catalog_open(fp_context *ctx, fp_database *db, fp_storage *st, fp_catalog **out,
                           fp_error *err)
@@ -181,51 +174,18 @@ fp_status fp_catalog_get_json(fp_catalog *cat, const char *id, fp_buf *out, uint
     return FILEPROC_OK;
 }
 
-/* A statement in the making. Each combination of conditions has its own text, so each is kept prepared. */
 typedef struct list_call {
-    fp_catalog *cat;
-    size_t limit;
-    fp_file_page *page;
-    size_t count; /* of params */
-    fp_value params[5];
-    size_t size; /* of sql */
-    char sql[768];
+    fpi_list list;
     char type[FPI_MEDIA_TYPE_SIZE];
     char kind[FPI_MEDIA_TYPE_SIZE];
 } list_call;
-
-/* The number that the parameter has in the statement. */
-static size_t add_param(list_call *c, fp_value value)
-{
-    c->params[c->count++] = value;
-    return c->count;
-}
-
-static size_t add_text(list_call *c, const char *text)
-{
-    return add_param(c, (fp_value)FILEPROC_V_TEXT(text));
-}
-
-/* The pieces are all ours and fit. */
-static void add_sql(list_call *c, const char *fmt, ...) FILEPROC_PRINTF(2, 3);
-static void add_sql(list_call *c, const char *fmt, ...)
-{
-    va_list args;
-    int size;
-
-    va_start(args, fmt);
-    size = vsnprintf(c->sql + c->size, sizeof(c->sql) - c->size, fmt, args);
-    va_end(args);
-    assert(size >= 0 && (size_t)size < sizeof(c->sql) - c->size);
-    c->size += (size_t)size;
-}
 
 static fp_status add_type(list_call *c, const char *mime_type, fp_error *err)
 {
     size_t size = strlen(mime_type);
 
     if (fpi_media_type_normalise(mime_type, c->type)) {
-        add_sql(c, " AND mime_type = $%zu", add_text(c, c->type));
+        fpi_list_sql(&c->list, " AND mime_type = $%zu", fpi_list_text(&c->list, c->type));
         return FILEPROC_OK;
     }
     for (size_t i = 0; i < size && i < sizeof(c->kind); i++)
@@ -235,8 +195,8 @@ static fp_status add_type(list_call *c, const char *mime_type, fp_error *err)
     if (size == 1) /* an asterisk */
         return FILEPROC_OK;
     c->kind[size - 1] = '\0';
-    size = add_text(c, c->kind);
-    add_sql(c, " AND substr(mime_type, 1, length($%zu)) = $%zu", size, size);
+    size = fpi_list_text(&c->list, c->kind);
+    fpi_list_sql(&c->list, " AND substr(mime_type, 1, length($%zu)) = $%zu", size, size);
     return FILEPROC_OK;
 }
 
@@ -244,83 +204,42 @@ static fp_status add_type(list_call *c, const char *mime_type, fp_error *err)
  * have a million files, and most files have no parent. A condition on an expression offers no index. */
 static fp_status build(list_call *c, const fp_file_query *q, fp_error *err)
 {
+    fpi_list *l = &c->list;
     fp_status rc = FILEPROC_OK;
 
-    add_sql(c, "SELECT " FPI_FILE_COLUMNS " FROM files WHERE state <> 'deleting'");
+    fpi_list_sql(l, "SELECT " FPI_FILE_COLUMNS " FROM files WHERE state <> 'deleting'");
     if (q->parent_id)
-        add_sql(c, " AND parent_id = $%zu", add_text(c, q->parent_id));
+        fpi_list_sql(l, " AND parent_id = $%zu", fpi_list_text(l, q->parent_id));
     else
-        add_sql(c, q->owner ? " AND COALESCE(parent_id, '') = ''" : " AND parent_id IS NULL");
+        fpi_list_sql(l, q->owner ? " AND COALESCE(parent_id, '') = ''" : " AND parent_id IS NULL");
     if (q->owner)
-        add_sql(c, q->parent_id ? " AND owner || '' = $%zu" : " AND owner = $%zu",
-                add_text(c, q->owner));
+        fpi_list_sql(l, q->parent_id ? " AND owner || '' = $%zu" : " AND owner = $%zu",
+                     fpi_list_text(l, q->owner));
     if (q->mime_type)
         rc = add_type(c, q->mime_type, err);
     if (q->cursor)
-        add_sql(c, " AND id < $%zu", add_text(c, q->cursor));
-    add_sql(c, " ORDER BY id DESC LIMIT $%zu",
-            add_param(c, (fp_value)FILEPROC_V_INT(c->limit + 1)));
+        fpi_list_sql(l, " AND id < $%zu", fpi_list_text(l, q->cursor));
+    fpi_list_sql(l, " ORDER BY id DESC LIMIT $%zu", fpi_list_limit(l));
     return rc;
-}
-
-/* One row more than wanted says that there is a next page. */
-static fp_status fill_page(list_call *c, fp_rows *rows, fp_error *err)
-{
-    int32_t more = 0;
-    fp_status rc;
-
-    while ((rc = fp_rows_next(rows, &more, err)) == FILEPROC_OK && more) {
-        fp_file *file = NULL;
-
-        if (c->page->count == c->limit) {
-            fpi_file_page_continue(c->page);
-            return FILEPROC_OK;
-        }
-        rc = fpi_file_from_row(c->cat->ctx, rows, &file, err);
-        if (rc < 0)
-            return rc;
-        fpi_file_page_add(c->page, file);
-    }
-    return rc;
-}
-
-static fp_status list_body(fp_tx *tx, void *user_data, fp_error *err)
-{
-    list_call *c = user_data;
-    FPI_CLEANUP(fp_rows) rows = NULL;
-    fp_status rc;
-
-    fp_file_page_free(fpi_steal(&c->page));
-    rc = fpi_file_page_new(c->cat->ctx, c->limit, &c->page, err);
-    if (rc == FILEPROC_OK)
-        rc = fp_tx_query(tx, c->sql, c->params, c->count, &rows, err);
-    return rc < 0 ? rc : fill_page(c, rows, err);
 }
 
 fp_status fp_catalog_list(fp_catalog *cat, const fp_file_query *query, fp_file_page **out,
                           fp_error *err)
 {
     fp_file_query q = FILEPROC_FILE_QUERY_INIT;
-    list_call call = { .cat = cat };
+    list_call call = { .list = { .kind = &fpi_file_kind } };
     fp_status rc;
 
     if (!cat || !out)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
     rc = fpi_options_import(&q, sizeof(q), query, err);
-    if (rc < 0)
-        return rc;
-    if (q.limit > MAX_LIMIT)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "limit is over %u", MAX_LIMIT);
-    if (q.cursor && !fpi_uuid_valid(q.cursor))
-        return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_CURSOR_INVALID,
-                                "the cursor is not one of ours");
-    call.limit = q.limit ? q.limit : DEFAULT_LIMIT;
-    rc = build(&call, &q, err);
     if (rc == FILEPROC_OK)
-        rc = fp_database_transact(cat->db, FILEPROC_TX_READONLY, list_body, &call, err);
-    if (rc < 0)
-        fp_file_page_free(call.page);
-    else
-        *out = call.page;
+        rc = fpi_list_begin(&call.list, cat->ctx, q.limit, q.cursor, err);
+    if (rc == FILEPROC_OK)
+        rc = build(&call, &q, err);
+    if (rc == FILEPROC_OK)
+        rc = fpi_list_read(&call.list, cat->db, err);
+    if (rc == FILEPROC_OK)
+        *out = FPI_PAGE_SHOW(fp_file_page, call.list.page);
     return rc;
 }

@@ -1,8 +1,7 @@
-/* Owns: the records of files and pages of them: their memory, and how they look as JSON.
- * Must not know: which rows they come from. */
+/* Owns: how rows become the records of files, what frees them, and how they look as JSON.
+ * Must not know: which rows. */
 #include "catalog/file.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "core/json.h"
@@ -11,116 +10,42 @@
 /* Bytes of a file as JSON, but for its info. */
 #define TYPICAL_SIZE 480u
 
-/* What a caller sees is the first member; the texts stand behind. */
-typedef struct file_record {
-    fp_file file;
-    const fp_allocator *a;
-    char texts[];
-} file_record;
-
-typedef struct page_record {
-    fp_file_page page;
-    const fp_allocator *a;
-    char next[FPI_UUID_SIZE];
-    const fp_file *items[];
-} page_record;
-
-enum { TEXT_COUNT = 11 };
-
-/* NULL stays NULL. */
-static const char *pack(char **end, const char *text)
+static void read_numbers(void *record, fp_rows *rows)
 {
-    char *copy = *end;
-    size_t size;
+    fp_file *file = record;
 
-    if (!text)
-        return NULL;
-    size = strlen(text) + 1;
-    memcpy(copy, text, size);
-    *end += size;
-    return copy;
+    file->size = (uint64_t)fp_rows_int64(rows, 3);
+    file->created_at_ms = fp_rows_int64(rows, 12);
 }
+
+const fpi_record_kind fpi_file_kind = {
+    .size = sizeof(fp_file),
+    .texts = { offsetof(fp_file, id), offsetof(fp_file, owner), offsetof(fp_file, filename), 0,
+               offsetof(fp_file, mime_type), offsetof(fp_file, detected_mime_type),
+               offsetof(fp_file, sha256), offsetof(fp_file, state), offsetof(fp_file, parent_id),
+               offsetof(fp_file, operation), offsetof(fp_file, storage_key),
+               offsetof(fp_file, info) },
+    .read = read_numbers,
+};
 
 fp_status fpi_file_from_row(const fp_context *ctx, fp_rows *rows, fp_file **out, fp_error *err)
 {
-    static const uint32_t text_columns[TEXT_COUNT] = { 0, 1, 2, 4, 5, 6, 7, 8, 9, 10, 11 };
-    const char *texts[TEXT_COUNT];
-    size_t size = 0;
-    file_record *r;
-    char *end;
+    fp_file *file = fpi_record_new(ctx, &fpi_file_kind, rows);
 
-    for (size_t i = 0; i < TEXT_COUNT; i++) {
-        texts[i] = fp_rows_text(rows, text_columns[i]);
-        size += texts[i] ? strlen(texts[i]) + 1 : 0;
-    }
-    r = fpi_alloc(&ctx->a, sizeof(*r) + size);
-    if (!r)
+    if (!file)
         return fpi_no_memory(err);
-    r->a = &ctx->a;
-    end = r->texts;
-    r->file = (fp_file){
-        .struct_size = sizeof(r->file),
-        .id = pack(&end, texts[0]),
-        .owner = pack(&end, texts[1]),
-        .filename = pack(&end, texts[2]),
-        .size = (uint64_t)fp_rows_int64(rows, 3),
-        .mime_type = pack(&end, texts[3]),
-        .detected_mime_type = pack(&end, texts[4]),
-        .sha256 = pack(&end, texts[5]),
-        .state = pack(&end, texts[6]),
-        .parent_id = pack(&end, texts[7]),
-        .operation = pack(&end, texts[8]),
-        .storage_key = pack(&end, texts[9]),
-        .info = pack(&end, texts[10]),
-        .created_at_ms = fp_rows_int64(rows, 12),
-    };
-    *out = &r->file;
+    *out = file;
     return FILEPROC_OK;
 }
 
 void fp_file_free(fp_file *file)
 {
-    if (file)
-        fpi_free(((file_record *)file)->a, file);
-}
-
-fp_status fpi_file_page_new(const fp_context *ctx, size_t limit, fp_file_page **out, fp_error *err)
-{
-    page_record *r = fpi_calloc(&ctx->a, 1, sizeof(*r) + limit * sizeof(r->items[0]));
-
-    if (!r)
-        return fpi_no_memory(err);
-    r->a = &ctx->a;
-    r->page.struct_size = sizeof(r->page);
-    r->page.items = r->items;
-    *out = &r->page;
-    return FILEPROC_OK;
-}
-
-void fpi_file_page_add(fp_file_page *page, fp_file *file)
-{
-    page_record *r = (page_record *)page;
-
-    r->items[page->count++] = file;
-}
-
-void fpi_file_page_continue(fp_file_page *page)
-{
-    page_record *r = (page_record *)page;
-
-    snprintf(r->next, sizeof(r->next), "%s", r->items[page->count - 1]->id);
-    page->next = r->next;
+    fpi_record_free(file);
 }
 
 void fp_file_page_free(fp_file_page *page)
 {
-    page_record *r = (page_record *)page;
-
-    if (!page)
-        return;
-    for (size_t i = 0; i < page->count; i++)
-        fp_file_free((fp_file *)r->items[i]);
-    fpi_free(r->a, r);
+    fpi_page_free(page);
 }
 
 /* What both the REST API and the events show. */

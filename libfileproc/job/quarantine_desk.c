@@ -7,11 +7,8 @@
 
 #include "core/options.h"
 #include "core/utf8.h"
-#include "database/database_private.h"
 #include "job/jobs_private.h"
 
-#define DEFAULT_LIMIT 50u
-#define MAX_LIMIT 1000u
 #define BY_MAX 255u
 #define NOTE_MAX 1000u
 #define SWEEP_BATCH 64
@@ -94,63 +91,27 @@ fp_status fp_quarantine_get(fp_jobs *jobs, const char *file_id, fp_quarantine **
     return rc;
 }
 
-typedef struct list_call {
-    fp_jobs *jobs;
-    const char *state, *cursor;
-    size_t limit;
-    fp_quarantine_page *page;
-} list_call;
-
-/* One row more than wanted says that there is a next page. */
-static fp_status fill_page(list_call *c, fp_rows *rows, fp_error *err)
-{
-    int32_t more = 0;
-    fp_status rc;
-
-    while ((rc = fp_rows_next(rows, &more, err)) == FILEPROC_OK && more) {
-        fp_quarantine *record = NULL;
-
-        if (c->page->count == c->limit) {
-            fpi_quarantine_page_continue(c->page);
-            return FILEPROC_OK;
-        }
-        rc = fpi_quarantine_from_row(c->jobs->ctx, rows, &record, err);
-        if (rc < 0)
-            return rc;
-        fpi_quarantine_page_add(c->page, record);
-    }
-    return rc;
-}
-
-static fp_status list_body(fp_tx *tx, void *user_data, fp_error *err)
-{
-    list_call *c = user_data;
-    const fp_value params[] = { FILEPROC_V_TEXT(c->state), FILEPROC_V_INT(c->limit + 1),
-                                FILEPROC_V_TEXT(c->cursor ? c->cursor : "g") };
-    FPI_CLEANUP(fp_rows) rows = NULL;
-    fp_status rc;
-
-    fp_quarantine_page_free(fpi_steal(&c->page));
-    rc = fpi_quarantine_page_new(c->jobs->ctx, c->limit, &c->page, err);
-    if (rc == FILEPROC_OK)
-        rc = fp_tx_query(tx,
-                         "SELECT " FPI_QUARANTINE_COLUMNS " FROM quarantine WHERE state = $1"
-                         " AND state <> 'released' AND file_id < $3 ORDER BY file_id DESC LIMIT $2",
-                         params, 3, &rows, err);
-    return rc < 0 ? rc : fill_page(c, rows, err);
-}
-
 static bool is_state(const char *state)
 {
     return strcmp(state, "scanning") == 0 || strcmp(state, "held") == 0 ||
            strcmp(state, "rejected") == 0;
 }
 
+static void build(fpi_list *l, const char *state, const char *cursor)
+{
+    fpi_list_sql(l, "SELECT " FPI_QUARANTINE_COLUMNS " FROM quarantine WHERE state = $1"
+                    " AND state <> 'released' AND file_id < $3 ORDER BY file_id DESC LIMIT $2");
+    (void)fpi_list_text(l, state);
+    (void)fpi_list_limit(l);
+    (void)fpi_list_text(l, cursor ? cursor : "g");
+}
+
 fp_status fp_quarantine_list(fp_jobs *jobs, const fp_quarantine_query *query,
                              fp_quarantine_page **out, fp_error *err)
 {
     fp_quarantine_query q = FILEPROC_QUARANTINE_QUERY_INIT;
-    list_call call = { .jobs = jobs };
+    fpi_list list = { .kind = &fpi_quarantine_kind };
+    const char *state;
     fp_status rc;
 
     if (!jobs || !out)
@@ -158,22 +119,17 @@ fp_status fp_quarantine_list(fp_jobs *jobs, const fp_quarantine_query *query,
     rc = fpi_options_import(&q, sizeof(q), query, err);
     if (rc < 0)
         return rc;
-    call.state = q.state ? q.state : "held";
-    if (q.limit > MAX_LIMIT)
-        return fp_error_setf(err, FILEPROC_ERR_INVALID, "limit is out of range");
-    if (!is_state(call.state))
+    state = q.state ? q.state : "held";
+    if (!is_state(state))
         return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_PARAMETER_INVALID,
                                 "state is held, scanning or rejected");
-    if (q.cursor && !fpi_uuid_valid(q.cursor))
-        return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_CURSOR_INVALID,
-                                "the cursor is not one of ours");
-    call.cursor = q.cursor;
-    call.limit = q.limit ? q.limit : DEFAULT_LIMIT;
-    rc = fp_database_transact(jobs->o.database, FILEPROC_TX_READONLY, list_body, &call, err);
+    rc = fpi_list_begin(&list, jobs->ctx, q.limit, q.cursor, err);
     if (rc < 0)
-        fp_quarantine_page_free(call.page);
-    else
-        *out = call.page;
+        return rc;
+    build(&list, state, q.cursor);
+    rc = fpi_list_read(&list, jobs->o.database, err);
+    if (rc == FILEPROC_OK)
+        *out = FPI_PAGE_SHOW(fp_quarantine_page, list.page);
     return rc;
 }
 

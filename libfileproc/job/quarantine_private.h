@@ -4,7 +4,7 @@
 #define FPI_QUARANTINE_PRIVATE_H
 
 #include "catalog/catalog_private.h"
-#include "core/uuid.h"
+#include "database/list.h"
 #include "job/quarantine_judge.h"
 
 FPI_DEFINE_CLEANUP(fp_quarantine, fp_quarantine_free)
@@ -66,13 +66,9 @@ bool fpi_quarantine_waits(const fp_jobs *jobs, const char *error_code);
     "file_id, state, scan_job_id, verdict, reason, step, decided_by, note, removal, created_at,"   \
     " decided_at"
 
+extern const fpi_record_kind fpi_quarantine_kind;
+
 fp_status fpi_quarantine_from_row(const fp_context *ctx, fp_rows *rows, fp_quarantine **out,
                                   fp_error *err);
-fp_status fpi_quarantine_page_new(const fp_context *ctx, size_t limit, fp_quarantine_page **out,
-                                  fp_error *err);
-/** Takes the record. */
-void fpi_quarantine_page_add(fp_quarantine_page *page, fp_quarantine *record);
-/** There are more behind the last one. */
-void fpi_quarantine_page_continue(fp_quarantine_page *page);
 
 #endif
