@@ -24,8 +24,14 @@ bool fpd_page_filter(fpd_request *rq, const char *name, char *text, size_t capac
                      const char **filter);
 
 void fpd_page_begin(fpd_text *json);
-/** Appends item number `index`, and empties the buffer for the next one. */
-void fpd_page_item(fpd_text *json, size_t index, fp_buf *item);
 void fpd_page_end(fpd_text *json, const char *next);
+
+/** Appends one item of a page of the library, such as fp_file_page, as JSON. */
+typedef fp_status (*fpd_page_writer)(fp_context *ctx, const void *page, size_t index, fp_buf *json,
+                                     fp_error *err);
+
+/** Answers 200 with a page of so many items. */
+void fpd_page_answer(fpd_request *rq, fp_context *ctx, const void *page, size_t count,
+                     const char *next, fpd_page_writer write);
 
 #endif

@@ -9,28 +9,21 @@
 #include "range.h"
 #include "reply.h"
 
+static fp_status write_item(fp_context *ctx, const void *page, size_t index, fp_buf *json,
+                            fp_error *err)
+{
+    return fp_file_to_json(ctx, ((const fp_file_page *)page)->items[index], json, err);
+}
+
 static void answer_page(fpd_request *rq, fpd_app *app, const fp_file_query *query)
 {
-    FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(FPD_PAGE_MAX);
-    FPD_DISPOSE(fp_buf) item = FILEPROC_BUF_INIT;
     FPD_CLEANUP(fp_file_page) page = NULL;
     fp_error err = { 0 };
 
-    if (fp_catalog_list(app->catalog, query, &page, &err) < 0) {
+    if (fp_catalog_list(app->catalog, query, &page, &err) < 0)
         fpd_problem_error(rq, &err);
-        return;
-    }
-    fpd_page_begin(&json);
-    for (size_t i = 0; i < page->count; i++) {
-        if (fp_file_to_json(app->ctx, page->items[i], &item, &err) < 0) {
-            fpd_problem_error(rq, &err);
-            return;
-        }
-        fpd_page_item(&json, i, &item);
-    }
-    fpd_page_end(&json, page->next);
-    fpd_reply_header(rq, "Cache-Control", "no-store");
-    fpd_reply_json(rq, 200, &json);
+    else
+        fpd_page_answer(rq, app->ctx, page, page->count, page->next, write_item);
 }
 
 static void list_files(fpd_request *rq, void *user_data)

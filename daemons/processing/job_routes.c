@@ -97,35 +97,20 @@ static bool is_state(const char *state)
     return false;
 }
 
-static void answer_page(fpd_request *rq, fpd_app *app, const fp_job_query *query)
+static fp_status write_item(fp_context *ctx, const void *page, size_t index, fp_buf *json,
+                            fp_error *err)
 {
-    FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(FPD_PAGE_MAX);
-    FPD_DISPOSE(fp_buf) item = FILEPROC_BUF_INIT;
-    FPD_CLEANUP(fp_job_page) page = NULL;
-    fp_error err = { 0 };
-
-    if (fp_job_list(app->jobs, query, &page, &err) < 0) {
-        fpd_problem_error(rq, &err);
-        return;
-    }
-    fpd_page_begin(&json);
-    for (size_t i = 0; i < page->count; i++) {
-        if (fp_job_to_json(app->ctx, page->items[i], &item, &err) < 0) {
-            fpd_problem_error(rq, &err);
-            return;
-        }
-        fpd_page_item(&json, i, &item);
-    }
-    fpd_page_end(&json, page->next);
-    fpd_reply_header(rq, "Cache-Control", "no-store");
-    fpd_reply_json(rq, 200, &json);
+    return fp_job_to_json(ctx, ((const fp_job_page *)page)->items[index], json, err);
 }
 
 static void list_jobs(fpd_request *rq, void *user_data)
 {
+    fpd_app *app = user_data;
     fp_job_query query = FILEPROC_JOB_QUERY_INIT;
+    FPD_CLEANUP(fp_job_page) shown = NULL;
     char owner[256], file_id[64], state[32];
     fpd_page_request page;
+    fp_error err = { 0 };
 
     if (!fpd_page_request_read(rq, &page) ||
         !fpd_page_filter(rq, "owner", owner, sizeof(owner), &query.owner) ||
@@ -138,7 +123,10 @@ static void list_jobs(fpd_request *rq, void *user_data)
     }
     query.cursor = page.cursor;
     query.limit = page.limit;
-    answer_page(rq, user_data, &query);
+    if (fp_job_list(app->jobs, &query, &shown, &err) < 0)
+        fpd_problem_error(rq, &err);
+    else
+        fpd_page_answer(rq, app->ctx, shown, shown->count, shown->next, write_item);
 }
 
 static void list_operations(fpd_request *rq, void *user_data)

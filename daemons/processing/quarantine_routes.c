@@ -76,34 +76,19 @@ static void rescan_file(fpd_request *rq, void *user_data)
         answer_record(rq, app, 202);
 }
 
-static void answer_page(fpd_request *rq, fpd_app *app, const fp_quarantine_query *query)
+static fp_status write_item(fp_context *ctx, const void *page, size_t index, fp_buf *json,
+                            fp_error *err)
 {
-    FPD_DISPOSE(fpd_text) json = FPD_TEXT_INIT(FPD_PAGE_MAX);
-    FPD_DISPOSE(fp_buf) item = FILEPROC_BUF_INIT;
-    FPD_CLEANUP(fp_quarantine_page) page = NULL;
-    fp_error err = { 0 };
-
-    if (fp_quarantine_list(app->jobs, query, &page, &err) < 0) {
-        fpd_problem_error(rq, &err);
-        return;
-    }
-    fpd_page_begin(&json);
-    for (size_t i = 0; i < page->count; i++) {
-        if (fp_quarantine_to_json(app->ctx, page->items[i], &item, &err) < 0) {
-            fpd_problem_error(rq, &err);
-            return;
-        }
-        fpd_page_item(&json, i, &item);
-    }
-    fpd_page_end(&json, page->next);
-    fpd_reply_header(rq, "Cache-Control", "no-store");
-    fpd_reply_json(rq, 200, &json);
+    return fp_quarantine_to_json(ctx, ((const fp_quarantine_page *)page)->items[index], json, err);
 }
 
 static void list_quarantine(fpd_request *rq, void *user_data)
 {
+    fpd_app *app = user_data;
     fp_quarantine_query query = FILEPROC_QUARANTINE_QUERY_INIT;
+    FPD_CLEANUP(fp_quarantine_page) shown = NULL;
     fpd_page_request page;
+    fp_error err = { 0 };
     char state[32];
 
     if (!fpd_page_request_read(rq, &page) ||
@@ -111,7 +96,10 @@ static void list_quarantine(fpd_request *rq, void *user_data)
         return;
     query.cursor = page.cursor;
     query.limit = page.limit;
-    answer_page(rq, user_data, &query);
+    if (fp_quarantine_list(app->jobs, &query, &shown, &err) < 0)
+        fpd_problem_error(rq, &err);
+    else
+        fpd_page_answer(rq, app->ctx, shown, shown->count, shown->next, write_item);
 }
 
 static const fpd_route routes[] = {

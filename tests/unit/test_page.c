@@ -1,4 +1,6 @@
 /* Owns: the tests of daemons/common/page.c. */
+#include <fileproc/catalog.h>
+
 #include "fake_http.h"
 #include "page.h"
 #include "runner.h"
@@ -53,4 +55,51 @@ START_TEST(lists_have_the_one_shape)
 }
 END_TEST
 
-RUN_TESTS("page", cursor_and_limit_are_read, lists_have_the_one_shape)
+static fp_status write_file(fp_context *ctx, const void *page, size_t index, fp_buf *json,
+                            fp_error *err)
+{
+    return fp_file_to_json(ctx, ((const fp_file_page *)page)->items[index], json, err);
+}
+
+/* The body is the caller's. */
+static char *answer_files(const fp_file *const *items, size_t count, int *status)
+{
+    const fp_file_page page = { sizeof(page), count, items, "c" };
+    fp_context *ctx = NULL;
+    fake_http f;
+    char *body;
+
+    ck_assert_int_eq(fp_context_new(NULL, &ctx, NULL), FILEPROC_OK);
+    fake_init(&f, "GET", "/", "");
+    fpd_page_answer(fake_request(&f), ctx, &page, count, page.next, write_file);
+    *status = fake_status(&f);
+    body = strstr(f.sent.data, "\r\n\r\n");
+    ck_assert_ptr_nonnull(body);
+    body = strdup(body + 4);
+    fake_dispose(&f);
+    fp_context_free(ctx);
+    return body;
+}
+
+START_TEST(an_answer_has_every_item_or_is_a_problem)
+{
+    const fp_file a = { .id = "a", .info = "{}" }, b = { .id = "b", .info = "{}" }, bad = { 0 };
+    const fp_file *const good[] = { &a, &b }, *const mixed[] = { &a, &bad };
+    char *body;
+    int status;
+
+    body = answer_files(good, 2, &status);
+    ck_assert_int_eq(status, 200);
+    ck_assert_ptr_eq(strstr(body, "{\"items\":[{\"id\":\"a\","), body);
+    ck_assert_ptr_nonnull(strstr(body, "\"info\":{}},{\"id\":\"b\","));
+    ck_assert_ptr_nonnull(strstr(body, "\"info\":{}}],\"next\":\"c\"}"));
+    free(body);
+    body = answer_files(mixed, 2, &status);
+    ck_assert_int_ge(status, 400);
+    ck_assert_ptr_null(strstr(body, "items"));
+    free(body);
+}
+END_TEST
+
+RUN_TESTS("page", cursor_and_limit_are_read, lists_have_the_one_shape,
+          an_answer_has_every_item_or_is_a_problem)
