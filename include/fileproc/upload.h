@@ -609,7 +609,8 @@ FILEPROC_API fp_status fp_upload_written(fp_uploads *ups, const char *id, fp_dir
  * @param[out] out  Set only on success: the upload with these parts in it, owned by the caller. May be NULL.
  * @param[out] err  Filled only on failure. May be NULL.
  * @retval FILEPROC_OK            They are durable.
- * @retval FILEPROC_ERR_INVALID   Reason upload_incomplete: the store has no such part, or another one; chunk_length_invalid: a part
+ * @retval FILEPROC_ERR_INVALID   Reason upload_incomplete: the store has no such part, or another one, or more parts than were told of
+ *                                an upload that was created without a size; chunk_length_invalid: a part
  *                                that is not the last has another size than all of them must have, or the last one does not end
  *                                where the upload does; or a bad argument.
  * @retval FILEPROC_ERR_QUOTA     Reason size_too_large or quota_exceeded.

@@ -199,6 +199,7 @@ typedef struct adoption {
     const fp_direct_part *parts;
     size_t count;
     size_t found;       /* parts before this one were looked for in the list */
+    uint32_t last;      /* the highest number that the store has; 0 = it has none */
     uint64_t *sizes;    /* as the store tells them; 0 = it has no such part, or another one */
     const char **etags; /* of all, for the store */
     fp_upload *record;  /* to be shown */
@@ -250,6 +251,7 @@ static fp_status find(void *user_data, const fp_direct_part *part, fp_error *err
     adoption *ad = user_data;
 
     (void)err;
+    ad->last = part->number;
     while (ad->found < ad->count && ad->parts[ad->found].number < part->number)
         ad->found++;
     if (ad->found < ad->count && ad->parts[ad->found].number == part->number &&
@@ -308,6 +310,17 @@ static fp_status check_part(const adoption *ad, size_t i, fp_error *err)
     return FILEPROC_OK;
 }
 
+/* Nothing but the list tells where an upload without a size ends. One that ends too early is a mistake, and not every server puts
+ * together less than it has. */
+static fp_status check_end(const adoption *ad, fp_error *err)
+{
+    if (ad->last <= ad->parts[ad->count - 1].number)
+        return FILEPROC_OK;
+    return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_UPLOAD_INCOMPLETE,
+                            "part %u is at the storage, but not among the parts that were told",
+                            (unsigned)ad->last);
+}
+
 /* *size is what the upload must have, when it was created without one; else 0. */
 static fp_status check_all(const adoption *ad, uint64_t *size, fp_error *err)
 {
@@ -318,6 +331,8 @@ static fp_status check_all(const adoption *ad, uint64_t *size, fp_error *err)
     pthread_mutex_lock(&s->lock);
     for (size_t i = 0; rc == FILEPROC_OK && i < ad->count; i++)
         rc = check_part(ad, i, err);
+    if (rc == FILEPROC_OK && s->facts->size_unknown)
+        rc = check_end(ad, err);
     if (rc == FILEPROC_OK && s->facts->size_unknown)
         *size = end_of(ad, ad->count - 1);
     pthread_mutex_unlock(&s->lock);

@@ -136,6 +136,15 @@ def test_no_file_is_larger_than_one_may_be(direct):
 
 
 @needs_s3
+def test_a_list_that_ends_early_ends_no_upload(direct):
+    data = os.urandom(2 * PART + 5)
+    upload = Upload(direct)
+    parts = [upload.put(i + 1, data[i * PART:(i + 1) * PART]) for i in range(3)]
+    check_problem(upload.try_complete(parts[:2]), 400, "upload_incomplete")
+    assert content(direct, upload.complete(parts)["file_id"]) == data
+
+
+@needs_s3
 def test_completion_believes_the_s3_server_only(direct):
     upload = Upload(direct)
     parts = [upload.put(1, b"too short"), upload.put(2, b"the end")]

@@ -134,3 +134,9 @@ const char *direct_store_put(direct_store *d, uint32_t number, size_t size, unsi
     qsort(d->parts, d->count, sizeof(*d->parts), by_offset);
     return part_at(offset)->etag;
 }
+
+void direct_store_drop_last(direct_store *d)
+{
+    ck_assert_uint_gt(d->count, 0);
+    d->count--;
+}

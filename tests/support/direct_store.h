@@ -28,5 +28,7 @@ void direct_store_add_slots(fp_storage_driver *driver, const fp_storage_driver *
                             direct_store *d);
 /* As if somebody had sent part `number`, also once more. Answers the ETag, which holds until the part is sent again. */
 const char *direct_store_put(direct_store *d, uint32_t number, size_t size, unsigned seed);
+/* The store has the last part no more. */
+void direct_store_drop_last(direct_store *d);
 
 #endif

@@ -305,8 +305,24 @@ START_TEST(no_file_is_larger_than_one_may_be)
         parts[i] = (fp_direct_part){ .number = i + 1,
                                      .etag = direct_store_put(&w.direct, i + 1, PART, 3) };
     ck_reason(adopt(id, parts, 6, &err), FILEPROC_ERR_QUOTA, "size_too_large", &err);
+    direct_store_drop_last(&w.direct);
     ck_status(adopt(id, parts, 5, &err), FILEPROC_OK, &err);
     must_be_file(id, 5 * PART, 3);
+    upload_world_close(&w);
+}
+END_TEST
+
+START_TEST(a_list_that_ends_early_ends_no_upload)
+{
+    char id[FPI_UUID_SIZE];
+    fp_direct_part parts[3];
+    fp_error err = { 0 };
+
+    open_world(false, NULL);
+    must_create_unknown(id);
+    put_all(3, parts);
+    ck_reason(adopt(id, parts, 2, &err), FILEPROC_ERR_INVALID, "upload_incomplete", &err);
+    ck_status(adopt(id, parts, 3, &err), FILEPROC_OK, &err); /* it is as it was */
     upload_world_close(&w);
 }
 END_TEST
@@ -339,6 +355,7 @@ START_TEST(no_owner_gets_more_than_is_left)
     ck_reason(presign(ids[0], 3, url, &err), FILEPROC_ERR_QUOTA, "quota_exceeded", &err);
     put_all(3, parts);
     ck_reason(adopt(ids[0], parts, 3, &err), FILEPROC_ERR_QUOTA, "quota_exceeded", &err);
+    direct_store_drop_last(&w.direct);
     ck_status(adopt(ids[0], parts, 2, &err), FILEPROC_OK, &err);
     must_be_file(ids[0], 2 * PART, 3);
     upload_world_close(&w);
@@ -534,8 +551,9 @@ RUN_TESTS("upload_direct", only_parts_that_the_upload_can_have_get_an_address,
           a_store_that_signs_nothing_says_so, parts_at_the_store_are_told_before_they_are_taken,
           parts_become_the_file, one_short_part_is_a_file, etags_count_with_quotes_and_without,
           what_the_store_has_not_is_refused, a_size_that_was_said_holds,
-          no_file_is_larger_than_one_may_be, no_owner_gets_more_than_is_left,
-          asking_for_addresses_is_a_sign_of_life, parts_fill_the_gaps_that_chunks_leave,
-          chunks_may_follow_parts, a_part_of_which_some_bytes_came_another_way_is_refused,
+          no_file_is_larger_than_one_may_be, a_list_that_ends_early_ends_no_upload,
+          no_owner_gets_more_than_is_left, asking_for_addresses_is_a_sign_of_life,
+          parts_fill_the_gaps_that_chunks_leave, chunks_may_follow_parts,
+          a_part_of_which_some_bytes_came_another_way_is_refused,
           two_may_take_the_same_parts_at_once, a_failure_leaves_all_for_the_next_try,
           taking_survives_every_allocation_failure)
