@@ -157,12 +157,15 @@ def test_a_resumable_upload_goes_through(daemon):
     path = ietf.created(daemon, data[:7], {"Upload-Length": str(len(data)), "Repr-Digest": ietf.digest(data)})
     at = ietf.append(daemon, path, 7, data[7:7 + CHUNK])
     send_chunk(daemon, ietf.upload_id(path), 2, chunk_of(data, 2))
+    before = status(daemon, ietf.upload_id(path))["bytes_received"]
     with Connection(daemon) as connection:
         connection.send(ietf.patch_head(path, at, len(data) - at) + data[at:at + 1000])
-    wait_until(lambda: ietf.offset(daemon, path) == at + 1000)
+    # Not by HEAD: that would end the request before its bytes were read.
+    wait_until(lambda: status(daemon, ietf.upload_id(path))["bytes_received"] == before + 1000)
+    assert ietf.offset(daemon, path) == at + 1000
     with Connection(daemon) as connection:
         connection.send(ietf.patch_head(path, at + 1000, len(data) - at - 1000) + data[at + 1000:at + 2000])
-        time.sleep(0.2)
+        time.sleep(1)
         assert ietf.offset(daemon, path) == at + 2000
     daemon.kill()
     daemon.restart()
