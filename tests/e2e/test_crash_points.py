@@ -18,7 +18,7 @@ import faulty_disk
 from api import all_items, check_problem
 from faulty_disk import FAIL, FAIL_ALWAYS, KILL, KILL_TORN, LOSE_BYTES, LOSE_NAMES, LOSE_SOME
 
-EVERY = 1 if os.environ.get("FILEPROC_SLOW") == "yes" else 30
+EVERY = 1 if os.environ.get("FILEPROC_SLOW") == "yes" else 15
 CHUNK = 4096
 OPTIONS = ("--chunk-size", CHUNK, "--workers", 1, "--job-backoff-base", "10ms", "--job-backoff-cap", "50ms", "--job-max-attempts", 100,
            "--job-lease", "3s", "--reap-interval", "200ms", "--reap-grace", "2s", "--http-threads", 8)
