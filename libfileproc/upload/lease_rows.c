@@ -53,9 +53,14 @@ static void with_clock(const fp_database *db, const char *text, char sql[SQL_SIZ
     const char *clock = fpi_database_now_ms(db);
     size_t size = 0;
 
-    for (; *text && size < SQL_SIZE - 1; text++)
-        size += (size_t)snprintf(sql + size, SQL_SIZE - size, "%.*s", *text == '@' ? 200 : 1,
-                                 *text == '@' ? clock : text);
+    sql[0] = '\0';
+    while (*text && size < SQL_SIZE - 1) {
+        size_t span = strcspn(text, "@");
+
+        size += (size_t)snprintf(sql + size, SQL_SIZE - size, "%.*s%s", (int)span, text,
+                                 text[span] ? clock : "");
+        text += span + (text[span] != '\0');
+    }
 }
 
 /* ---- taking ---- */
@@ -172,10 +177,11 @@ fp_status fpi_lease_rows_renew(fp_database *db, fp_lease *lease, fp_error *err)
         FILEPROC_V_INT((int64_t)lease->epoch), FILEPROC_V_INT(lease->ttl_ms),
         FILEPROC_V_TEXT(note_of(lease, note)),
     };
-    call c = { .db = db, .sql = sql, .params = params, .count = 5, .take = take_wanted };
+    call c = {
+        .db = db, .sql = sql, .params = params, .count = 5, .take = take_wanted, .lease = lease
+    };
     fp_status rc;
 
-    c.lease = lease;
     with_clock(db, RENEW, sql);
     rc = ask(&c, FILEPROC_TX_READ_COMMITTED, err);
     if (rc < 0)
