@@ -399,6 +399,8 @@ static fp_status commit_run(adoption *ad, const run *r, bool *again, fp_error *e
     if (rc < 0)
         rc = fpi_session_explain(ad->d.ups, ad->d.session, rc, &e, err);
     else
+        rc = fpi_lease_confirm(ad->d.ups, ad->d.session, ad->d.epoch, err);
+    if (rc == FILEPROC_OK)
         rc = fpi_session_take_part(ad->d.ups, ad->d.session, r->bytes, &none, ad->record, err);
     if (rc == FILEPROC_OK && ad->record)
         fpi_upload_tell(ad->d.ups, ad->record);

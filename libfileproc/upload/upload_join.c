@@ -132,6 +132,8 @@ static fp_status commit(joining *j, piece *p, fp_error *err)
         rc = fpi_session_commit(j->ups, s, p->part, note, fpi_part_digest_note(&p->digest, note),
                                 err);
     if (rc == FILEPROC_OK)
+        rc = fpi_lease_confirm(j->ups, s, j->epoch, err);
+    if (rc == FILEPROC_OK)
         rc = fpi_session_take_part(j->ups, s, part, &p->digest, record, err);
     if (rc == FILEPROC_OK && record)
         fpi_upload_tell(j->ups, record);
