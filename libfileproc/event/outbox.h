@@ -10,6 +10,9 @@
 /** Event types, stable: "fileproc." + noun + past participle. */
 #define FPI_EVENT_FILE_CREATED "fileproc.file.created"
 #define FPI_EVENT_FILE_QUARANTINED "fileproc.file.quarantined"
+#define FPI_EVENT_FILE_RELEASED "fileproc.file.released"
+#define FPI_EVENT_FILE_HELD "fileproc.file.held"
+#define FPI_EVENT_FILE_REJECTED "fileproc.file.rejected"
 #define FPI_EVENT_FILE_DELETED "fileproc.file.deleted"
 #define FPI_EVENT_JOB_FINISHED "fileproc.job.finished"
 

@@ -10,10 +10,6 @@
 FPI_DEFINE_CLEANUP(fp_quarantine, fp_quarantine_free)
 FPI_DEFINE_CLEANUP(fp_quarantine_page, fp_quarantine_page_free)
 
-#define FPI_EVENT_FILE_RELEASED "fileproc.file.released"
-#define FPI_EVENT_FILE_HELD "fileproc.file.held"
-#define FPI_EVENT_FILE_REJECTED "fileproc.file.rejected"
-
 /** Of a ledger. */
 typedef struct fpi_quarantine {
     fp_quarantine_options o; /* checks is NULL */
