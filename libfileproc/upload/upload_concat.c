@@ -7,9 +7,10 @@
 
 #include "core/options.h"
 #include "upload/idempotency.h"
+#include "upload/upload_reap.h"
 
 #define AUTOMATIC_KEY_SIZE (sizeof("concat:") + FPI_IDEMPOTENCY_HEX)
-/* In one pass; more of them wait for the next one. */
+/* When the last bytes of a piece come; more of them wait for the reaper. */
 #define WAITING_MAX 1000u
 
 static fp_status invalid(fp_error *err, const char *why)
@@ -197,16 +198,14 @@ static bool is_incomplete(const fp_error *e)
 }
 
 /* Each gets its try; the first failure is what the caller hears of. */
-fp_status fpi_concat_complete_waiting(fp_uploads *ups, const char *id, fp_error *err)
+static fp_status complete_each(fp_uploads *ups, const fpi_upload_sources *waiting, fp_error *err)
 {
-    FPI_DISPOSE(fpi_upload_sources) waiting = { .a = &ups->ctx->a };
-    fp_status rc = fpi_upload_sources_waiting(ups, id, WAITING_MAX, &waiting, err);
-    size_t count = rc < 0 ? 0 : waiting.count;
+    fp_status rc = FILEPROC_OK;
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < waiting->count; i++) {
         FPI_CLEANUP(fp_upload) u = NULL;
         fp_error e = { 0 };
-        fp_status one = fp_upload_complete(ups, waiting.ids[i], &u, &e);
+        fp_status one = fp_upload_complete(ups, waiting->ids[i], &u, &e);
 
         if (one < 0 && rc >= 0 && !is_incomplete(&e)) {
             rc = one;
@@ -219,7 +218,23 @@ fp_status fpi_concat_complete_waiting(fp_uploads *ups, const char *id, fp_error 
 
 fp_status fp_upload_complete_waiting(fp_uploads *ups, const char *id, fp_error *err)
 {
+    FPI_DISPOSE(fpi_upload_sources) waiting = { .a = NULL };
+    fp_status rc;
+
     if (!ups || !id)
         return fp_error_setf(err, FILEPROC_ERR_INVALID, "an argument is NULL");
-    return fpi_concat_complete_waiting(ups, id, err);
+    rc = fpi_upload_sources_waiting(ups, id, WAITING_MAX, &waiting, err);
+    return rc < 0 ? rc : complete_each(ups, &waiting, err);
+}
+
+fp_status fpi_concat_complete_batch(fp_uploads *ups, char after[FPI_UUID_SIZE], fp_error *err)
+{
+    FPI_DISPOSE(fpi_upload_sources) waiting = { .a = NULL };
+    fp_status rc = fpi_upload_sources_finals(ups, after, FPI_REAP_BATCH, &waiting, err);
+
+    if (rc == FILEPROC_OK && waiting.count == FPI_REAP_BATCH)
+        snprintf(after, FPI_UUID_SIZE, "%s", waiting.ids[FPI_REAP_BATCH - 1]);
+    else
+        after[0] = '\0';
+    return rc < 0 ? rc : complete_each(ups, &waiting, err);
 }

@@ -24,8 +24,8 @@ typedef struct fpi_concat_sum {
 fp_status fpi_concat_measure(fp_uploads *ups, const fpi_upload_sources *sources, const char *owner,
                              fpi_concat_sum *out, fp_error *err);
 
-/** As fp_upload_complete_waiting(); with NULL all that wait for any. */
-fp_status fpi_concat_complete_waiting(fp_uploads *ups, const char *id, fp_error *err);
+/** Completes what can be of the next final uploads behind `after`, which is "" at first, and again when there are no more. */
+fp_status fpi_concat_complete_batch(fp_uploads *ups, char after[FPI_UUID_SIZE], fp_error *err);
 
 /** CONFLICT with upload_final: nobody sends bytes to such an upload. Without the lock. */
 fp_status fpi_concat_check_fillable(fpi_session *s, fp_error *err);

@@ -193,10 +193,14 @@ static void expire(fpi_reap_pass *p)
  * completed now is tried again, or expires. */
 static void complete_waiting(const fpi_reap_pass *p)
 {
-    fp_error e = { 0 };
+    char after[FPI_UUID_SIZE] = "";
 
-    if (fpi_concat_complete_waiting(p->ups, NULL, &e) < 0)
-        fpi_log(p->ups->ctx, FILEPROC_LOG_WARN, "upload", "an upload in pieces: %s", e.message);
+    do {
+        fp_error e = { 0 };
+
+        if (fpi_concat_complete_batch(p->ups, after, &e) < 0)
+            fpi_log(p->ups->ctx, FILEPROC_LOG_WARN, "upload", "an upload in pieces: %s", e.message);
+    } while (*after);
 }
 
 /* What a crash has left at a server where no list of ours shows it. It has no session, and by its age none will come. The keys

@@ -87,13 +87,17 @@ fp_status fpi_upload_sources_read(fp_uploads *ups, const char *final_id, fpi_upl
 fp_status fpi_upload_sources_waiting(fp_uploads *ups, const char *partial_id, size_t limit,
                                      fpi_upload_sources *out, fp_error *err)
 {
-    if (!partial_id)
-        return read_ids(ups,
-                        "SELECT id FROM uploads WHERE status = 'open' AND role = 'final'"
-                        " ORDER BY id LIMIT $1",
-                        NULL, limit, out, err);
     return read_ids(ups,
                     "SELECT DISTINCT u.id FROM upload_sources s JOIN uploads u ON u.id = s.final_id"
                     " WHERE s.partial_id = $2 AND u.status = 'open' LIMIT $1",
                     partial_id, limit, out, err);
+}
+
+fp_status fpi_upload_sources_finals(fp_uploads *ups, const char *after, size_t limit,
+                                    fpi_upload_sources *out, fp_error *err)
+{
+    return read_ids(ups,
+                    "SELECT id FROM uploads WHERE status = 'open' AND role = 'final' AND id > $2"
+                    " ORDER BY id LIMIT $1",
+                    after, limit, out, err);
 }

@@ -26,8 +26,12 @@ fp_status fpi_upload_sources_insert(fp_tx *tx, const char *final_id, const fpi_u
 fp_status fpi_upload_sources_read(fp_uploads *ups, const char *final_id, fpi_upload_sources *out,
                                   fp_error *err);
 
-/** The open final uploads that a partial one belongs to, each once; of all when partial_id is NULL, but no more than `limit`. */
+/** The open final uploads that a partial one belongs to, each once, but no more than `limit`. */
 fp_status fpi_upload_sources_waiting(fp_uploads *ups, const char *partial_id, size_t limit,
                                      fpi_upload_sources *out, fp_error *err);
+
+/** The next `limit` of all open final uploads, in order of their ids: those behind `after`, which is "" at first. */
+fp_status fpi_upload_sources_finals(fp_uploads *ups, const char *after, size_t limit,
+                                    fpi_upload_sources *out, fp_error *err);
 
 #endif

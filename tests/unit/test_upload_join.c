@@ -2,6 +2,7 @@
  * what a crash leaves is gone on with.
  * Must not know: how a client speaks of them. */
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "fresh_database.h"
 #include "runner.h"
 #include "storage_contract.h"
+#include "upload/upload_reap.h"
 #include "upload_world.h"
 
 #define COUNT 3
@@ -599,6 +601,32 @@ static void *create_or_complete(void *arg)
     return NULL;
 }
 
+/* More than the reaper looks at in one go stand before the one that can be completed. */
+START_TEST(the_reaper_reaches_those_behind_many_that_wait)
+{
+    char ids[2][FPI_UUID_SIZE], id[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+
+    upload_world_open(&w, false, NULL);
+    must_partial(1000, NULL, ids[0]);
+    must_partial(2000, NULL, ids[1]);
+    for (int i = 0; i <= 2 * (int)FPI_REAP_BATCH; i++) {
+        fp_upload_request r = request("somebody");
+        char key[16];
+
+        snprintf(key, sizeof(key), "%d", i);
+        r.idempotency_key = key;
+        ck_status(concat(&r, ids, 1, id, &err), FILEPROC_OK, &err);
+    }
+    must_concat(ids + 1, 1, id);
+    must_fill(ids[1], 0, 0, 2000);
+    ck_status(fp_uploads_reap(w.ups, 0, NULL, &err), FILEPROC_OK, &err);
+    ck_assert_int_eq(files(), 1);
+    ck_file(id, 2000);
+    upload_world_close(&w);
+}
+END_TEST
+
 START_TEST(whoever_finds_it_before_its_creator_has_it_works_on_the_same)
 {
     upload_world_open(&w, true, NULL);
@@ -665,4 +693,5 @@ RUN_TESTS("upload_join", pieces_become_one_file_and_are_none_themselves,
           the_same_request_again_is_the_same_upload_while_that_is_any_good,
           many_who_complete_get_one_file,
           whoever_finds_it_before_its_creator_has_it_works_on_the_same,
+          the_reaper_reaches_those_behind_many_that_wait,
           putting_together_survives_every_allocation_failure)
