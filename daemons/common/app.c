@@ -156,15 +156,20 @@ static fp_status out_of_memory(fp_error *err)
     return fp_error_setf(err, FILEPROC_ERR_NOMEM, "out of memory");
 }
 
-/* Each is an open file; whatever comes, there is one for the next request. */
-static size_t max_watchers(const fpd_app *app)
+/* Each is an open file; whatever comes, there is one for the next request. `part`: which part of all files they get at the most. */
+static size_t file_limit(const fpd_app *app, const char *setting, unsigned part)
 {
-    size_t wanted = (size_t)fp_config_int(app->config, "FILEPROC_MAX_WATCHERS");
+    size_t wanted = (size_t)fp_config_int(app->config, setting);
     struct rlimit files;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / 2 < wanted)
-        wanted = (size_t)(files.rlim_cur / 2);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur / part < wanted)
+        wanted = (size_t)(files.rlim_cur / part);
     return wanted;
+}
+
+static size_t max_watchers(const fpd_app *app)
+{
+    return file_limit(app, "FILEPROC_MAX_WATCHERS", 2);
 }
 
 static bool add_upload_metrics(fpd_app *app)
@@ -190,12 +195,12 @@ static bool add_upload_metrics(fpd_app *app)
     app->upload_duration = fpd_metrics_add(app->metrics, &duration);
     app->chunks_uploaded = fpd_metrics_add(app->metrics, &chunks);
     app->hub =
-        fpd_hub_new(max_watchers(app), (size_t)fp_config_int(app->config, "FILEPROC_MAX_STREAMS"),
-                    app->metrics);
+        fpd_hub_new(max_watchers(app), file_limit(app, "FILEPROC_MAX_STREAMS", 4), app->metrics);
     app->feed = fpd_feed_new();
+    app->streams = fpd_streams_new();
     app->writers = fpd_writers_new();
     return app->uploads_total && app->upload_duration && app->chunks_uploaded &&
-           app->streams_dropped && app->hub && app->feed && app->writers;
+           app->streams_dropped && app->hub && app->feed && app->streams && app->writers;
 }
 
 static bool add_quarantine_metrics(fpd_app *app)
@@ -664,6 +669,9 @@ fp_status fpd_app_open(fpd_app *app, fp_context *ctx, const fp_config *config, c
 
 void fpd_app_close(fpd_app *app)
 {
+    if (app->feed)
+        fpd_feed_close(app->feed);
+    fpd_streams_free(app->streams);
     fpd_progress_bridge_stop(app->bridge);
     fp_uploads_free(app->uploads);
     fp_cache_free(app->cache);

@@ -16,6 +16,7 @@
 #include "metrics.h"
 #include "progress_bridge.h"
 #include "rate_limit.h"
+#include "streams.h"
 #include "text.h"
 
 /** FPD_NEEDS_*: what of it a service opens; what it stands on is named, too. */
@@ -59,7 +60,8 @@ typedef struct fpd_app {
     fpd_progress_bridge *bridge; /* NULL: there is no other daemon; without Redis it only looks */
     fpd_metrics *metrics;
     fpd_hub *hub;
-    fpd_feed *feed; /* NULL: nobody can watch here */
+    fpd_feed *feed;       /* NULL: nobody can watch here */
+    fpd_streams *streams; /* the same: who watches by them */
     fpd_writers *writers;
     fpd_text data; /* absolute path of the data folder; empty when nothing is in it */
     int locks

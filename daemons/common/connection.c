@@ -1,15 +1,15 @@
-/* Owns: finding the socket of a connection, which CivetWeb does not tell.
+/* Owns: finding the socket of a connection, which CivetWeb does not tell, and taking it away from there.
  * Must not know: CivetWeb. */
 #include "connection.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-
-#define LOW_NUMBERS 512
+#include <unistd.h>
 
 static bool is_at(const struct sockaddr_in *at, in_addr_t address, int port)
 {
@@ -33,7 +33,7 @@ static bool connects(int fd, in_addr_t peer, int peer_port, int own_port)
  * stand. */
 static int find_low(in_addr_t address, int peer_port, int own_port)
 {
-    for (int fd = 0; fd < LOW_NUMBERS; fd++)
+    for (int fd = 0; fd < FPD_CONNECTION_TAKEN_MIN; fd++)
         if (connects(fd, address, peer_port, own_port))
             return fd;
     return -1;
@@ -63,4 +63,30 @@ int fpd_connection_descriptor(const char *peer, int peer_port, int own_port)
     }
     closedir(folder);
     return found;
+}
+
+/* For the owner to close in the other one's place. */
+static bool put_an_ended_one(int fd)
+{
+    int ends[2];
+    bool ok;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return false;
+    ok = dup3(ends[0], fd, O_CLOEXEC) == fd;
+    close(ends[0]);
+    close(ends[1]);
+    return ok;
+}
+
+int fpd_connection_take(int fd)
+{
+    int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FPD_CONNECTION_TAKEN_MIN);
+
+    if (own < 0)
+        return -1;
+    if (put_an_ended_one(fd))
+        return own;
+    close(own);
+    return -1;
 }

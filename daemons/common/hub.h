@@ -19,8 +19,8 @@ typedef struct fpd_watcher fpd_watcher;
 /** The longest id of an upload, with the NUL. */
 #define FPD_HUB_ID_SIZE 64u
 
-/** NULL when out of memory. metrics is borrowed. Who watches in another way than through the hub holds a thread, so there are other
- *  limits for them. */
+/** NULL when out of memory. metrics is borrowed. Who watches in another way than through the hub has a thread, so there is another limit for
+ *  them. */
 fpd_hub *fpd_hub_new(size_t max_watchers, size_t max_streams, fpd_metrics *metrics);
 /** No watcher may be left. */
 void fpd_hub_free(fpd_hub *hub);

@@ -67,11 +67,18 @@ static int wire_descriptor(void *self)
     return fpd_connection_descriptor(info->remote_addr, info->remote_port, info->server_port);
 }
 
+static int wire_take(void *self)
+{
+    wire_close(self);
+    return fpd_connection_take(wire_descriptor(self));
+}
+
 static bool wire_raw(void *self, fpd_raw *out);
 
 static fpd_wire wire_of(struct mg_connection *conn)
 {
-    return (fpd_wire){ wire_read, wire_write, wire_close, conn, wire_descriptor, wire_raw };
+    return (
+        fpd_wire){ wire_read, wire_write, wire_close, conn, wire_descriptor, wire_raw, wire_take };
 }
 
 static void take_head(const struct mg_request_info *info, fpd_head *head)

@@ -7,9 +7,6 @@
 
 typedef struct fpd_socket_loop fpd_socket_loop;
 
-/** The lowest number of a descriptor that is served: those below are left to connections that come and go. */
-#define FPD_SOCKET_LOOP_FD_MIN 512
-
 /** How long it is patient; 0 = default. */
 typedef struct fpd_socket_loop_options {
     int ping_ms;  /* a silent peer is asked for a sign of life; 15000 */

@@ -2,10 +2,7 @@
  * Must not know: any service, and what frames are. */
 #include "websocket.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "connection.h"
 #include "content_digest.h"
@@ -88,34 +85,6 @@ static int descriptor_of(const struct mg_connection *conn)
     return fpd_connection_descriptor(info->remote_addr, info->remote_port, info->server_port);
 }
 
-/* A connection for CivetWeb to close in the other one's place: one that has ended. */
-static bool put_an_ended_one(int fd)
-{
-    int ends[2];
-    bool ok;
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-        return false;
-    ok = dup3(ends[0], fd, O_CLOEXEC) == fd;
-    close(ends[0]);
-    close(ends[1]);
-    return ok;
-}
-
-/* The connection under another number, and CivetWeb without it; -1 when the process has too many. */
-static int take_descriptor(const struct mg_connection *conn)
-{
-    int fd = descriptor_of(conn);
-    int own = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FPD_SOCKET_LOOP_FD_MIN);
-
-    if (own < 0)
-        return -1;
-    if (put_an_ended_one(fd))
-        return own;
-    close(own);
-    return -1;
-}
-
 static void send_close(struct mg_connection *conn, unsigned code)
 {
     const char body[2] = { (char)(code >> 8), (char)code };
@@ -128,7 +97,7 @@ static void send_close(struct mg_connection *conn, unsigned code)
 static void on_ready(struct mg_connection *conn, void *loop)
 {
     fpd_socket *socket = take_socket(conn);
-    int fd = take_descriptor(conn);
+    int fd = fpd_connection_take(descriptor_of(conn));
 
     mg_disable_connection_keep_alive(conn);
     if (fd >= 0) {

@@ -45,6 +45,9 @@ typedef struct fpd_wire {
     /** Takes the body over from the server before any of it was read: from now on it is read from *out, and the connection ends with
      *  this request. False: nobody knows where the body begins. NULL: never known. */
     bool (*raw)(void *self, fpd_raw *out);
+    /** Takes the connection from the server, for a reply that goes on after the request: the descriptor is the caller's, and nothing more is
+     *  written here. -1: that isn't possible. NULL: never. */
+    int (*take)(void *self);
 } fpd_wire;
 
 #endif

@@ -1,5 +1,6 @@
 /* Owns: the event streams on which people watch one upload and its job, or everything that happens.
  * Must not know: how an event is written to a connection (event_stream.h), or kept (feed.h). */
+#include <stdlib.h>
 #include <string.h>
 
 #include <fileproc/quarantine.h>
@@ -21,13 +22,16 @@
 /* Of how many uploads and jobs is remembered whose they are. */
 #define OWNERS 16u
 
+/* Somebody who watches; on a thread of its own once the head is sent. */
 typedef struct watching {
     fpd_app *app;
     fpd_event_stream stream;
     fpd_feed_watcher place;
     int64_t wrote_ns;
+    unsigned kinds;
     const char *upload_id; /* NULL: everything is watched */
     const char *owner;     /* NULL: anybody's */
+    const char *last_seen; /* NULL: he comes for the first time */
     struct {
         char id[FPD_FEED_ID_SIZE];
         bool is_his;
@@ -363,42 +367,103 @@ static bool catch_up(watching *x, fpd_feed_start start)
     return x->upload_id ? send_state(x, newest) : send_ready(x, newest);
 }
 
-static void watch(watching *x, fpd_request *rq, unsigned kinds)
+static void watch(watching *x)
 {
-    const char *last_seen = fpd_request_header(rq, "Last-Event-ID");
     fpd_feed_start start;
 
     if (x->app->bridge && x->app->has_redis)
         fpd_progress_bridge_follow(x->app->bridge);
-    start = fpd_feed_enter(x->app->feed, &x->place, kinds, x->upload_id, last_seen);
+    start = fpd_feed_enter(x->app->feed, &x->place, x->kinds, x->upload_id, x->last_seen);
     if (catch_up(x, start))
         while (serve_next(x, LOOK_MS)) {
         }
     fpd_feed_leave(&x->place);
 }
 
-static void serve_stream(watching *x, fpd_request *rq, unsigned kinds)
+static void release(watching *x)
 {
-    if (!fpd_hub_take_place(x->app->hub)) {
-        fpd_problem(rq, 503, "busy", "There are too many watchers at the moment.");
-        return;
-    }
-    x->wrote_ns = fpd_monotonic_ns();
-    if (fpd_event_stream_begin(&x->stream, rq))
-        watch(x, rq, kinds);
+    free((char *)x->upload_id);
+    free((char *)x->owner);
+    free((char *)x->last_seen);
+    free(x);
+}
+
+/* The connection first: who counts the watchers then finds that it is closed. */
+static void end(watching *x)
+{
+    fpd_event_stream_end(&x->stream);
     fpd_hub_give_place(x->app->hub);
+    release(x);
+}
+
+static void serve(void *self)
+{
+    watch(self);
+    end(self);
+}
+
+static bool keep(const char **to, const char *text)
+{
+    *to = text ? strdup(text) : NULL;
+    return *to || !text;
+}
+
+/* It outlives the request. NULL: out of memory. */
+static watching *keep_for_long(const watching *asked)
+{
+    watching *x = calloc(1, sizeof(*x));
+
+    if (!x)
+        return NULL;
+    x->app = asked->app;
+    x->kinds = asked->kinds;
+    x->wrote_ns = fpd_monotonic_ns();
+    if (keep(&x->upload_id, asked->upload_id) && keep(&x->owner, asked->owner) &&
+        keep(&x->last_seen, asked->last_seen))
+        return x;
+    release(x);
+    return NULL;
+}
+
+/* Once the head is sent only the connection's end can tell that there is no thread; the peer then comes back by itself. */
+static void begin(watching *x, fpd_request *rq)
+{
+    if (!fpd_event_stream_begin(&x->stream, rq)) {
+        fpd_hub_give_place(x->app->hub);
+        release(x);
+    } else if (!fpd_streams_run(x->app->streams, serve, x)) {
+        end(x);
+    }
+}
+
+static void serve_stream(watching *asked, fpd_request *rq)
+{
+    watching *x;
+
+    asked->last_seen = fpd_request_header(rq, "Last-Event-ID");
+    x = keep_for_long(asked);
+    if (!x) {
+        fpd_problem(rq, 503, "busy", "The server is out of memory.");
+    } else if (!fpd_hub_take_place(x->app->hub)) {
+        release(x);
+        fpd_problem(rq, 503, "busy", "There are too many watchers at the moment.");
+    } else {
+        begin(x, rq);
+    }
 }
 
 void fpd_stream_upload(fpd_request *rq, void *user_data)
 {
-    watching x = { .app = user_data, .upload_id = rq->parameters[0] };
+    watching x = { .app = user_data,
+                   .upload_id = rq->parameters[0],
+                   .kinds = FPD_EVENT_UPLOAD | FPD_EVENT_JOB | FPD_EVENT_FILE };
     FPD_CLEANUP(fp_upload) upload = NULL;
     fp_error err = { 0 };
 
     if (fp_upload_get(x.app->uploads, x.upload_id, &upload, &err) < 0)
         fpd_problem_error(rq, &err);
     else
-        serve_stream(&x, rq, FPD_EVENT_UPLOAD | FPD_EVENT_JOB | FPD_EVENT_FILE);
+        serve_stream(&x, rq);
 }
 
 /* ?type=upload, job or file; absent: all. */
@@ -424,8 +489,7 @@ void fpd_stream_events(fpd_request *rq, void *user_data)
 {
     watching x = { .app = user_data };
     char owner[256];
-    unsigned kinds;
 
-    if (read_kinds(rq, &kinds) && fpd_page_filter(rq, "owner", owner, sizeof(owner), &x.owner))
-        serve_stream(&x, rq, kinds);
+    if (read_kinds(rq, &x.kinds) && fpd_page_filter(rq, "owner", owner, sizeof(owner), &x.owner))
+        serve_stream(&x, rq);
 }

@@ -257,6 +257,21 @@ def test_too_many_watchers_get_503_and_uploads_go_on(daemon):
     wait_until(lambda: watchers(daemon) == 0, 10, "places do not become free")
 
 
+@pytest.mark.daemon_options("--http-threads", "4", "--max-streams", "150")
+def test_streams_hold_none_of_the_server_s_threads(daemon):
+    upload_id = initiate(daemon, CHUNK)["upload_id"]
+    streams = [watch(daemon, upload_id) for _ in range(150)]
+    for stream in streams:
+        assert stream.event()[1]["status"] == "initiated"
+    assert try_chunk(daemon, upload_id, 0, b"x" * CHUNK).status_code == 200
+    for stream in streams:
+        assert stream.event()[1]["chunks_uploaded"] == 1
+    check_problem(ask(daemon, "GET", "/v1/events"), 503, "busy")
+    for stream in streams:
+        stream.close()
+    wait_until(lambda: watchers(daemon) == 0, 10, "places do not become free")
+
+
 def test_a_silent_stream_has_a_heartbeat(server):
     upload_id = initiate(server, CHUNK)["upload_id"]
     with watch(server, upload_id) as stream:

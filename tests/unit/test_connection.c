@@ -41,4 +41,25 @@ START_TEST(each_end_is_told_from_the_other)
 }
 END_TEST
 
-RUN_TESTS("connection", each_end_is_told_from_the_other)
+START_TEST(who_loses_a_connection_finds_that_it_has_ended)
+{
+    int ends[2], taken;
+    char c = 0;
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    taken = fpd_connection_take(ends[0]);
+    ck_assert_int_ge(taken, FPD_CONNECTION_TAKEN_MIN);
+    ck_assert_int_eq(read(ends[0], &c, 1), 0);
+    close(ends[0]);
+    ck_assert_int_eq(write(taken, "x", 1), 1);
+    ck_assert_int_eq(read(ends[1], &c, 1), 1);
+    ck_assert_int_eq(c, 'x');
+    close(taken);
+    ck_assert_int_eq(read(ends[1], &c, 1), 0);
+    close(ends[1]);
+    ck_assert_int_eq(fpd_connection_take(-1), -1);
+}
+END_TEST
+
+RUN_TESTS("connection", each_end_is_told_from_the_other,
+          who_loses_a_connection_finds_that_it_has_ended)
