@@ -3,20 +3,19 @@ Must not know: what is asked of it."""
 
 import os
 import pathlib
-import random
 import signal
-import socket
 import subprocess
+import sys
 import time
 
 import requests
 
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
+from free_port import free_port  # noqa: E402  a folder of its own
+
 PREFIX = pathlib.Path(os.environ["FILEPROC_PREFIX"])
 PROGRAM = PREFIX / "bin" / "fileprocd"
 HELPER = pathlib.Path(os.environ.get("FILEPROC_MEDIA_HELPER", PREFIX / "libexec" / "fileproc" / "fileproc-media"))
-# Below the range from which the system takes ports for outgoing connections: a client that knocks while the daemon is down could
-# otherwise be given the daemon's own port.
-PORTS = range(15000, 32000)
 
 
 def environment(**changes):
@@ -26,17 +25,6 @@ def environment(**changes):
     if HELPER.parent.parent.parent != PREFIX:  # another build's
         kept["FILEPROC_HELPER"] = str(HELPER)
     return {**kept, "LD_LIBRARY_PATH": str(PREFIX / "lib"), **changes}
-
-
-def free_port():
-    while True:
-        port = random.SystemRandom().choice(PORTS)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
 
 
 def stat_of(pid):
