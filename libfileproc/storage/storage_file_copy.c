@@ -64,7 +64,7 @@ fp_status fpi_file_part_copy(void *self, void *assembly, void *part, uint64_t of
     if (rc < 0)
         return rc;
     if (p->direct && offset == p->offset)
-        fpi_file_part_write_cached(self, to, p);
+        fpi_file_part_end_direct(self, to, p);
     if (p->direct) /* bytes that were written before go another way */
         return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "the part is written past the page cache");
     return copy_range(fd, from_offset, to->data_fd, offset, length, err);

@@ -56,7 +56,7 @@ void fpi_staged_drain(fpi_staged_file *f, uint64_t offset, uint64_t length)
     pthread_mutex_unlock(&f->lock);
 }
 
-static void end_direct(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
+void fpi_file_part_end_direct(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
 {
     if (!p->direct)
         return;
@@ -69,11 +69,6 @@ static void end_direct(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
         }
     pthread_mutex_unlock(&f->lock);
     fpi_direct_end(&s->direct, fpi_steal(&p->direct));
-}
-
-void fpi_file_part_write_cached(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p)
-{
-    end_direct(s, f, p);
 }
 
 fp_status fpi_file_part_begin(void *self, void *assembly, uint64_t offset, uint64_t length,
@@ -231,6 +226,6 @@ void fpi_file_part_free(void *self, void *assembly, void *part)
 {
     fpi_file_store *s = self;
 
-    end_direct(s, assembly, part);
+    fpi_file_part_end_direct(s, assembly, part);
     fpi_free(&s->ctx->a, part);
 }

@@ -192,8 +192,8 @@ fp_status fpi_file_part_write(void *self, void *assembly, void *part, uint64_t o
 fp_status fpi_file_part_commit(void *self, void *assembly, void *part, const fp_part_info *info,
                                fp_error *err);
 void fpi_file_part_free(void *self, void *assembly, void *part);
-/** The bytes of this part come some other way than through fpi_file_part_write(). */
-void fpi_file_part_write_cached(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p);
+/** Nothing more of this part is written past the page cache. */
+void fpi_file_part_end_direct(fpi_file_store *s, fpi_staged_file *f, fpi_file_part *p);
 /** No part writes into this range any more: none has leave to, but what was under way may still have been. */
 void fpi_staged_drain(fpi_staged_file *f, uint64_t offset, uint64_t length);
 
