@@ -2,7 +2,7 @@
  * Must not know: how an upload begins and ends. docs/internals/uploads.md tells how appends and chunks get along. */
 #include "core/options.h"
 #include "upload/owner_quota.h"
-#include "upload/upload_bytes.h"
+#include "upload/upload_commit.h"
 #include "upload/upload_concat.h"
 #include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
@@ -205,7 +205,7 @@ static fp_status check_turn(const fp_append *a, fp_error *err)
 
 /* ---- making durable ---- */
 
-/* All that can fail for want of memory comes before the part is durable. From here to end_commit() no size is declared. */
+/* From here to end_commit() no size is declared. */
 static fp_status prepare_commit(fp_append *a, fp_upload **record, fp_error *err)
 {
     fpi_session *s = a->session;
@@ -214,9 +214,7 @@ static fp_status prepare_commit(fp_append *a, fp_upload **record, fp_error *err)
     pthread_mutex_lock(&s->lock);
     rc = check_turn(a, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_session_reserve(a->ups, s, err);
-    if (rc == FILEPROC_OK && record)
-        rc = fpi_upload_copy(a->ups->ctx, s->facts, record, err);
+        rc = fpi_commit_reserve(a->ups, s, record, err);
     if (rc == FILEPROC_OK)
         s->committing++;
     pthread_mutex_unlock(&s->lock);
@@ -235,18 +233,16 @@ static void end_commit(fpi_session *s)
 /* The part ends at `at`; only with a digest before, at what is durable behind it. */
 static fp_status make_durable(fp_append *a, fp_upload *record, fp_error *err)
 {
-    unsigned char note[FPI_SHA256_STATE_SIZE];
-    fpi_range part = { a->part_begin, a->at < a->part_end ? a->at : a->part_end };
-    fp_status rc = fpi_lease_fence(a->ups, a->session, a->epoch, err);
+    const fpi_commit c = {
+        .ups = a->ups,
+        .session = a->session,
+        .epoch = a->epoch,
+        .bytes = { a->part_begin, a->at < a->part_end ? a->at : a->part_end },
+        .part = a->part,
+        .digest = &a->digest,
+    };
 
-    if (rc == FILEPROC_OK)
-        rc = fpi_session_commit(a->ups, a->session, a->part, note,
-                                fpi_part_digest_note(&a->digest, note), err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_lease_confirm(a->ups, a->session, a->epoch, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_session_take_part(a->ups, a->session, part, &a->digest, record, err);
-    return rc;
+    return fpi_commit_run(&c, record, err);
 }
 
 static fp_status commit_part(fp_append *a, fp_upload **record, fp_error *err)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/options.h"
-#include "upload/upload_bytes.h"
+#include "upload/upload_commit.h"
 #include "upload/upload_concat.h"
 #include "upload/upload_expiry.h"
 #include "upload/upload_lease.h"
@@ -313,21 +313,18 @@ static fp_status check_whole(const fp_chunk *c, fp_error *err)
     return fpi_expectation_check(&c->expected, err);
 }
 
-static fp_status commit_part(fp_chunk *c, fp_error *err)
+/* record: NULL when nobody wants it. */
+static fp_status commit(fp_chunk *c, fp_upload **record, fp_error *err)
 {
-    unsigned char note[FPI_SHA256_STATE_SIZE];
-
-    if (!c->part)
-        return FILEPROC_OK;
-    return fpi_session_commit(c->ups, c->session, c->part, note,
-                              fpi_part_digest_note(&c->digest, note), err);
-}
-
-/* All that can fail for want of memory comes before the chunk is durable. */
-static fp_status commit(fp_chunk *c, bool wanted, fp_upload **record, fp_error *err)
-{
-    const fpi_range part = { c->offset + c->skip, c->offset + c->length };
     fpi_session *s = c->session;
+    const fpi_commit what = {
+        .ups = c->ups,
+        .session = s,
+        .epoch = c->epoch,
+        .bytes = { c->offset + c->skip, c->offset + c->length },
+        .part = c->part,
+        .digest = &c->digest,
+    };
     fp_status rc;
 
     fpi_part_digest_finish(&c->digest, c->ups);
@@ -337,17 +334,9 @@ static fp_status commit(fp_chunk *c, bool wanted, fp_upload **record, fp_error *
     pthread_mutex_lock(&s->lock);
     rc = fpi_session_check_open(c->ups, s, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_session_reserve(c->ups, s, err);
-    if (rc == FILEPROC_OK && wanted)
-        rc = fpi_upload_copy(c->ups->ctx, s->facts, record, err);
+        rc = fpi_commit_reserve(c->ups, s, record, err);
     pthread_mutex_unlock(&s->lock);
-    if (rc == FILEPROC_OK && c->part)
-        rc = fpi_lease_fence(c->ups, s, c->epoch, err);
-    if (rc == FILEPROC_OK)
-        rc = commit_part(c, err);
-    if (rc == FILEPROC_OK && c->part)
-        rc = fpi_lease_confirm(c->ups, s, c->epoch, err);
-    return rc < 0 ? rc : fpi_session_take_part(c->ups, s, part, &c->digest, *record, err);
+    return rc < 0 ? rc : fpi_commit_run(&what, record ? *record : NULL, err);
 }
 
 fp_status fp_chunk_commit(fp_chunk *chunk, fp_upload **out, fp_error *err)
@@ -361,7 +350,7 @@ fp_status fp_chunk_commit(fp_chunk *chunk, fp_upload **out, fp_error *err)
         return already_ended(err);
     chunk->ended = true;
     fpi_expiry_slide(chunk->ups, chunk->session);
-    rc = commit(chunk, out || chunk->ups->on_progress, &record, err);
+    rc = commit(chunk, out || chunk->ups->on_progress ? &record : NULL, err);
     if (rc < 0)
         return rc;
     if (chunk->part)

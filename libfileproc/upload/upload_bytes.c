@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#include "upload/upload_lease.h"
-
 static fp_status set(fpi_expectation *e, const char *algorithm, const void *digest, size_t size,
                      fpi_digest_algorithm *number, fp_error *err)
 {
@@ -153,21 +151,6 @@ fp_status fpi_session_explain(fp_uploads *ups, fpi_session *s, fp_status rc, con
     return rc;
 }
 
-fp_status fpi_session_commit(fp_uploads *ups, fpi_session *s, fp_part *part, const void *note,
-                             size_t note_size, fp_error *err)
-{
-    fp_error e = { 0 };
-    fp_status rc = fp_part_commit(part, note_size ? note : NULL, note_size, &e);
-
-    if (rc == FILEPROC_ERR_IO ||
-        rc == FILEPROC_ERR_QUOTA) { /* of a sync, perhaps: then no other can succeed */
-        pthread_mutex_lock(&s->lock);
-        s->broken = true;
-        pthread_mutex_unlock(&s->lock);
-    }
-    return rc < 0 ? fpi_session_explain(ups, s, rc, &e, err) : FILEPROC_OK;
-}
-
 void fpi_part_digest_begin(fpi_part_digest *d, const fp_uploads *ups, const fpi_session *s,
                            uint64_t offset)
 {
@@ -198,29 +181,6 @@ size_t fpi_part_digest_note(const fpi_part_digest *d, unsigned char note[FPI_SHA
     else if (d->apart)
         fpi_digest_value(&d->sha256, note);
     return d->whole ? FPI_SHA256_STATE_SIZE : d->apart ? FPI_DIGEST_MAX : 0;
-}
-
-fp_status fpi_session_take_part(fp_uploads *ups, fpi_session *s, fpi_range part,
-                                const fpi_part_digest *d, fp_upload *record, fp_error *err)
-{
-    fp_status rc = FILEPROC_OK;
-
-    pthread_mutex_lock(&s->lock);
-    if (s->state != FPI_UPLOAD_OPEN)
-        rc = fpi_session_check_open(ups, s, err);
-    if (rc == FILEPROC_OK) {
-        if (part.begin < part.end)
-            fpi_session_note_part(s, part.begin, part.end - part.begin, fpi_now_ms(ups->ctx));
-        if (d->whole && s->hashed == part.begin) {
-            s->sha256 = d->sha256;
-            s->hashed = part.end;
-        }
-        if (record)
-            fpi_session_show(s, record);
-        fpi_lease_tell(ups, s);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return rc;
 }
 
 fp_status fpi_session_catch_up(const fp_uploads *ups, fpi_session *s, fp_error *err)

@@ -69,15 +69,6 @@ fp_status fpi_session_compare(fp_uploads *ups, const fpi_session *s, uint64_t of
 fp_status fpi_session_explain(fp_uploads *ups, fpi_session *s, fp_status rc, const fp_error *cause,
                               fp_error *err);
 
-/** Makes a part durable; a failure that may be that of a sync is noted. */
-fp_status fpi_session_commit(fp_uploads *ups, fpi_session *s, fp_part *part, const void *note,
-                             size_t note_size, fp_error *err);
-
-/** The part is durable, or there was none: then it is an empty range. Fills record, unless NULL. But when the upload has ended
- *  meanwhile its bytes go with it. */
-fp_status fpi_session_take_part(fp_uploads *ups, fpi_session *s, fpi_range part,
-                                const fpi_part_digest *d, fp_upload *record, fp_error *err);
-
 /** With the lock held: takes note of parts that are committed and whose writers have not come to say so yet. */
 fp_status fpi_session_catch_up(const fp_uploads *ups, fpi_session *s, fp_error *err);
 

@@ -3,10 +3,9 @@
 #include <string.h>
 
 #include "upload/owner_quota.h"
-#include "upload/upload_bytes.h"
+#include "upload/upload_commit.h"
 #include "upload/upload_concat.h"
 #include "upload/upload_expiry.h"
-#include "upload/upload_lease.h"
 
 /* ---- one part's place ---- */
 
@@ -362,7 +361,7 @@ static run find_run(const adoption *ad, size_t i)
     return r;
 }
 
-/* With the lock held. All that can fail for want of memory comes before the parts are durable. */
+/* With the lock held. */
 static fp_status prepare_run(adoption *ad, const run *r, fp_error *err)
 {
     fpi_session *s = ad->d.session;
@@ -371,13 +370,10 @@ static fp_status prepare_run(adoption *ad, const run *r, fp_error *err)
     if (rc == FILEPROC_OK && fpi_ranges_touch(&s->durable, r->bytes.begin, r->bytes.end))
         rc = fp_error_reasonf(err, FILEPROC_ERR_CONFLICT, FILEPROC_REASON_CHUNK_CONFLICT,
                               "some bytes of these parts came another way");
-    if (rc == FILEPROC_OK)
-        rc = fpi_session_reserve(ad->d.ups, s, err);
-    if (rc == FILEPROC_OK && ad->wanted) {
-        fp_upload_free(fpi_steal(&ad->record));
-        rc = fpi_upload_copy(ad->d.ups->ctx, s->facts, &ad->record, err);
-    }
-    return rc;
+    if (rc < 0)
+        return rc;
+    fp_upload_free(fpi_steal(&ad->record)); /* of the run before */
+    return fpi_commit_reserve(ad->d.ups, s, ad->wanted ? &ad->record : NULL, err);
 }
 
 /* *again: somebody else has just taken some of it. */
@@ -385,23 +381,22 @@ static fp_status commit_run(adoption *ad, const run *r, bool *again, fp_error *e
 {
     static const fpi_part_digest none;
     fp_adoption what = FILEPROC_ADOPTION_INIT;
-    fp_error e = { 0 };
-    fp_status rc = fpi_lease_fence(ad->d.ups, ad->d.session, ad->d.epoch, err);
+    const fpi_commit c = {
+        .ups = ad->d.ups,
+        .session = ad->d.session,
+        .epoch = ad->d.epoch,
+        .bytes = r->bytes,
+        .adoption = &what,
+        .digest = &none,
+    };
+    fp_status rc;
 
-    if (rc < 0)
-        return rc;
     what.offset = r->bytes.begin;
     what.length = r->bytes.end - r->bytes.begin;
     what.etags = ad->etags + r->first;
     what.etag_count = r->count;
-    rc = fp_assembly_adopt(ad->d.session->assembly, &what, &e);
+    rc = fpi_commit_run(&c, ad->record, err);
     *again = rc == FILEPROC_ERR_CONFLICT && !*again;
-    if (rc < 0)
-        rc = fpi_session_explain(ad->d.ups, ad->d.session, rc, &e, err);
-    else
-        rc = fpi_lease_confirm(ad->d.ups, ad->d.session, ad->d.epoch, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_session_take_part(ad->d.ups, ad->d.session, r->bytes, &none, ad->record, err);
     if (rc == FILEPROC_OK && ad->record)
         fpi_upload_tell(ad->d.ups, ad->record);
     return rc;

@@ -4,7 +4,7 @@
  * It is a writer like any other: what it has put there is durable part by part, so whoever comes after a crash goes on behind it. */
 #include "upload/upload_join.h"
 
-#include "upload/upload_bytes.h"
+#include "upload/upload_commit.h"
 #include "upload/upload_lease.h"
 
 #define READ_SIZE ((size_t)1024 * 1024)
@@ -113,28 +113,25 @@ static fp_status fill(joining *j, piece *p, fp_error *err)
 
 static fp_status commit(joining *j, piece *p, fp_error *err)
 {
-    unsigned char note[FPI_SHA256_STATE_SIZE];
     fpi_session *s = j->session;
     FPI_CLEANUP(fp_upload) record = NULL;
-    fpi_range part = { p->begin, p->end };
+    const fpi_commit c = {
+        .ups = j->ups,
+        .session = s,
+        .epoch = j->epoch,
+        .bytes = { p->begin, p->end },
+        .part = p->part,
+        .digest = &p->digest,
+    };
     fp_status rc;
 
     pthread_mutex_lock(&s->lock);
     rc = fpi_session_check_open(j->ups, s, err);
     if (rc == FILEPROC_OK)
-        rc = fpi_session_reserve(j->ups, s, err);
-    if (rc == FILEPROC_OK && j->ups->on_progress)
-        rc = fpi_upload_copy(j->ups->ctx, s->facts, &record, err);
+        rc = fpi_commit_reserve(j->ups, s, j->ups->on_progress ? &record : NULL, err);
     pthread_mutex_unlock(&s->lock);
     if (rc == FILEPROC_OK)
-        rc = fpi_lease_fence(j->ups, s, j->epoch, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_session_commit(j->ups, s, p->part, note, fpi_part_digest_note(&p->digest, note),
-                                err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_lease_confirm(j->ups, s, j->epoch, err);
-    if (rc == FILEPROC_OK)
-        rc = fpi_session_take_part(j->ups, s, part, &p->digest, record, err);
+        rc = fpi_commit_run(&c, record, err);
     if (rc == FILEPROC_OK && record)
         fpi_upload_tell(j->ups, record);
     return rc;
