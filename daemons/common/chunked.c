@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "hex_digit.h"
+
 /* Extensions of chunks are passed over, as a recipient must, but not without end. */
 #define EXTENSION_MAX 256u
 /* 2^60 bytes and more are in no chunk. */
@@ -12,18 +14,9 @@
 
 enum state { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, END, BAD };
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static enum state take_size(fpd_chunked *c, char byte)
 {
-    int digit = hex(byte);
+    int digit = fpd_hex_digit(byte);
 
     if (digit >= 0) {
         if (++c->digits > DIGITS_MAX)

@@ -5,16 +5,7 @@
 #include <ctype.h>
 #include <string.h>
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+#include "hex_digit.h"
 
 bool fpd_percent_decode(const char *in, size_t size, bool plus, char *out, size_t capacity)
 {
@@ -24,8 +15,8 @@ bool fpd_percent_decode(const char *in, size_t size, bool plus, char *out, size_
         char c = in[i];
 
         if (c == '%') {
-            int high = size - i > 2 ? hex_value(in[i + 1]) : -1;
-            int low = size - i > 2 ? hex_value(in[i + 2]) : -1;
+            int high = size - i > 2 ? fpd_hex_digit(in[i + 1]) : -1;
+            int low = size - i > 2 ? fpd_hex_digit(in[i + 2]) : -1;
 
             if (high < 0 || low < 0)
                 return false;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "hex_digit.h"
 #include "text.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
@@ -134,15 +135,13 @@ static bool read_boolean(const char **s, fpd_field *out)
 /* One byte of a display string: as it is, or as % and two lower-case hex digits. */
 static bool read_display_byte(const char **s, char *byte)
 {
-    static const char hex[] = HEX;
-
     if (**s != '%') {
         *byte = *(*s)++;
         return is_visible(*byte);
     }
     if (!is_one_of((*s)[1], HEX) || !is_one_of((*s)[2], HEX))
         return false;
-    *byte = (char)((strchr(hex, (*s)[1]) - hex) * 16 + (strchr(hex, (*s)[2]) - hex));
+    *byte = (char)(fpd_hex_digit((*s)[1]) << 4 | fpd_hex_digit((*s)[2]));
     *s += 3;
     return true;
 }

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "clock.h"
+#include "hex_digit.h"
 #include "problem.h"
 #include "reply.h"
 #include "resumable.h"
@@ -216,11 +217,6 @@ void fpd_resumable_show_limits(fpd_resumable *r, const fp_upload *upload)
     fpd_reply_header(r->rq, "Upload-Limit", "%s", limits);
 }
 
-static unsigned hex_value(char c)
-{
-    return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
 /* 64 hex digits as 44 of base64. */
 static void write_base64(const char *hex, char out[45])
 {
@@ -229,7 +225,7 @@ static void write_base64(const char *hex, char out[45])
     size_t used = 0;
 
     for (; *hex; hex++) {
-        bits = (bits << 4 | hex_value(*hex)) & 0xFFFFu;
+        bits = (bits << 4 | (unsigned)fpd_hex_digit(*hex)) & 0xFFFFu;
         count += 4;
         while (count >= 6) {
             count -= 6;

@@ -6,6 +6,7 @@
 #include "cache/cache_redis.h"
 #include "cache/cache_redis_private.h"
 #include "core/digest.h"
+#include "core/hex.h"
 
 size_t fpi_redis_name(const fpi_redis_settings *s, char kind, const char *key,
                       char name[FPI_REDIS_NAME_MAX + 1])

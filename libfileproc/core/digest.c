@@ -106,17 +106,6 @@ void fpi_digest_value(const fpi_digest *d, unsigned char out[FPI_DIGEST_MAX])
     }
 }
 
-void fpi_hex(const unsigned char *data, size_t size, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < size; i++) {
-        out[2 * i] = digits[data[i] >> 4];
-        out[2 * i + 1] = digits[data[i] & 15];
-    }
-    out[2 * size] = '\0';
-}
-
 void fpi_base64(const unsigned char *data, size_t size, char *out)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

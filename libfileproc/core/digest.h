@@ -37,8 +37,6 @@ void fpi_digest_init(fpi_digest *d, fpi_digest_algorithm algorithm);
 void fpi_digest_update(fpi_digest *d, const void *data, size_t size);
 /** Leaves d as it is, so more can be added afterwards. */
 void fpi_digest_value(const fpi_digest *d, unsigned char out[FPI_DIGEST_MAX]);
-/** size bytes as 2 * size lower-case hex digits and a NUL. */
-void fpi_hex(const unsigned char *data, size_t size, char *out);
 /** size bytes as base64 (RFC 4648 section 4): (size + 2) / 3 * 4 characters and a NUL. */
 void fpi_base64(const unsigned char *data, size_t size, char *out);
 /** HMAC (RFC 2104) with SHA-256: FPI_DIGEST_MAX bytes. */

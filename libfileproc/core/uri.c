@@ -5,17 +5,7 @@
 #include <string.h>
 
 #include "core/ascii.h"
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+#include "core/hex.h"
 
 fp_status fpi_uri_decode(const fp_allocator *a, const char *text, size_t size, char **out,
                          fp_error *err)
@@ -29,9 +19,9 @@ fp_status fpi_uri_decode(const fp_allocator *a, const char *text, size_t size, c
         int value = (unsigned char)text[i];
 
         if (text[i] == '%') {
-            int high = i + 2 < size ? hex_value(text[i + 1]) : -1;
+            int high = i + 2 < size ? fpi_hex_digit(text[i + 1]) : -1;
 
-            value = high >= 0 ? hex_value(text[i + 2]) : -1;
+            value = high >= 0 ? fpi_hex_digit(text[i + 2]) : -1;
             if (value < 0 || (high | value) == 0) {
                 fpi_free(a, copy);
                 return fp_error_setf(err, FILEPROC_ERR_INVALID, "bad percent-encoding in the URI");

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/hex.h"
+
 /* Method 1 of RFC 9562 section 6.2: a counter in rand_a keeps ids of one millisecond in order. It is process-wide, as
  * the order is promised for the process; the lock is held for a few instructions. */
 static pthread_mutex_t order_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -60,7 +62,7 @@ bool fpi_uuid_valid(const char *text)
     for (size_t i = 0; text[i]; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
 
-        if (dash ? text[i] != '-' : !strchr("0123456789abcdef", text[i]))
+        if (dash ? text[i] != '-' : !strchr(FPI_HEX_DIGITS, text[i]))
             return false;
     }
     return true;

@@ -12,6 +12,7 @@
 #include "catalog/catalog_private.h"
 #include "core/digest.h"
 #include "core/error_private.h"
+#include "core/hex.h"
 #include "database/database_private.h"
 #include "storage/storage_private.h"
 

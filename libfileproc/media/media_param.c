@@ -2,9 +2,9 @@
  * Must not know: any operation. */
 #include "media/media_param.h"
 
-#include <ctype.h>
 #include <string.h>
 
+#include "core/hex.h"
 #include "media/media_error.h"
 
 static fp_status wrong(fp_error *err, const char *name, const char *wanted)
@@ -70,11 +70,6 @@ fp_status fpi_media_param_text(const json_t *params, const char *name, size_t ma
     return FILEPROC_OK;
 }
 
-static int hex_digit(char c)
-{
-    return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-}
-
 fp_status fpi_media_param_colour(const json_t *params, const char *name, unsigned char value[3],
                                  fp_error *err)
 {
@@ -91,7 +86,8 @@ fp_status fpi_media_param_colour(const json_t *params, const char *name, unsigne
     for (size_t i = 0; i < 3; i++) {
         const char *at = text + 1 + i * (digits / 3);
 
-        value[i] = (unsigned char)(hex_digit(at[0]) * 16 + hex_digit(at[digits == 6 ? 1 : 0]));
+        value[i] =
+            (unsigned char)(fpi_hex_digit(at[0]) * 16 + fpi_hex_digit(at[digits == 6 ? 1 : 0]));
     }
     return FILEPROC_OK;
 }

@@ -7,6 +7,7 @@
 #include "core/ascii.h"
 #include "core/digest.h"
 #include "core/error_private.h"
+#include "core/hex.h"
 #include "storage/storage_s3_private.h"
 #include "storage/storage_s3_xml.h"
 

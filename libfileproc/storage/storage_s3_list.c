@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/digest.h"
+#include "core/hex.h"
 #include "core/timestamp.h"
 #include "storage/storage_s3_private.h"
 #include "storage/storage_s3_xml.h"
@@ -24,14 +24,6 @@ typedef struct reader {
     fpi_s3_listed e;
 } reader;
 
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                  : -1;
-}
-
 /* Keys are asked for encoded: XML has no way to write some of the bytes that other programs may put into theirs. */
 static bool decode_key(const char *text, char out[FPI_S3_KEY_MAX + 1])
 {
@@ -40,7 +32,7 @@ static bool decode_key(const char *text, char out[FPI_S3_KEY_MAX + 1])
     for (; *text && n < FPI_S3_KEY_MAX; text++, n++) {
         out[n] = *text == '+' ? ' ' : *text;
         if (*text == '%') {
-            int high = hex_value(text[1]), low = high < 0 ? -1 : hex_value(text[2]);
+            int high = fpi_hex_digit(text[1]), low = high < 0 ? -1 : fpi_hex_digit(text[2]);
 
             if (low < 0 || (high | low) == 0)
                 return false;

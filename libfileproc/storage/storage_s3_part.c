@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/digest.h"
+#include "core/hex.h"
 #include "storage/storage_s3_private.h"
 
 /* One thread at a time. A call that has failed may be made again: `taken` tells what of it was taken. */

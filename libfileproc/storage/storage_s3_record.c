@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/digest.h"
+#include "core/hex.h"
 #include "storage/storage_s3_private.h"
 
 void fpi_s3_record_format(const fpi_s3_record *r, char out[FPI_S3_RECORD_SIZE])
@@ -18,31 +18,26 @@ void fpi_s3_record_format(const fpi_s3_record *r, char out[FPI_S3_RECORD_SIZE])
              r->info.flags & FILEPROC_PART_ADOPTED ? "a" : "", r->check, note);
 }
 
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* A number and the dot behind it. */
 static bool read_number(const char **at, uint64_t max, uint64_t *value)
 {
-    int digits = 0;
+    size_t digits = strspn(*at, FPI_HEX_DIGITS);
 
+    if (digits == 0 || (*at)[digits] != '.')
+        return false;
     *value = 0;
-    for (; hex_value(**at) >= 0; ++*at, digits++) {
+    for (; digits; digits--) {
         if (*value > max >> 4)
             return false;
-        *value = *value << 4 | (uint64_t)hex_value(**at);
+        *value = *value << 4 | (uint64_t)fpi_hex_digit(*(*at)++);
     }
-    if (digits == 0 || **at != '.')
-        return false;
     ++*at;
     return true;
 }
 
 static bool read_check(const char **at, uint32_t *flags, char check[33])
 {
-    size_t n = strspn(*at, "0123456789abcdef");
+    size_t n = strspn(*at, FPI_HEX_DIGITS);
 
     *flags = n == 33 && **at == 'a' ? FILEPROC_PART_ADOPTED : 0;
     if (*flags) {
@@ -63,15 +58,8 @@ static bool read_note(const char *at, fp_part_info *info)
 
     if (n % 2 || n > 2 * sizeof(info->note))
         return false;
-    for (size_t i = 0; i < n / 2; i++) {
-        int high = hex_value(at[2 * i]), low = hex_value(at[2 * i + 1]);
-
-        if (high < 0 || low < 0)
-            return false;
-        info->note[i] = (unsigned char)(high << 4 | low);
-    }
     info->note_size = (uint32_t)(n / 2);
-    return true;
+    return fpi_unhex(at, n / 2, info->note);
 }
 
 bool fpi_s3_record_parse(const char *text, fpi_s3_record *r)

@@ -8,6 +8,7 @@
 
 #include "core/ascii.h"
 #include "core/digest.h"
+#include "core/hex.h"
 
 #define HEX_SIZE (2 * FPI_DIGEST_MAX + 1)
 #define DATE_SIZE 8

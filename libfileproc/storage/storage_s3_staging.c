@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/digest.h"
+#include "core/hex.h"
 #include "storage/storage_s3_private.h"
 
 fp_status fpi_s3_staged_name(const fpi_s3_store *s, const char *id, char kind, const char *tail,

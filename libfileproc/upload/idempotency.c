@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "core/hex.h"
 #include "upload/upload_sources.h"
 
 #define KEY_MAX 255u

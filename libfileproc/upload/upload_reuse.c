@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/digest.h"
+#include "core/hex.h"
 
 #define READ_SIZE ((size_t)1024 * 1024)
 
@@ -59,23 +60,14 @@ static fp_status mark_body(fp_tx *tx, void *user_data, fp_error *err)
                       err);
 }
 
-/* Of digits that were checked when they came. */
-static void unhex(const char *hex, unsigned char *out, size_t size)
-{
-    for (size_t i = 0; i < 2 * size; i++) {
-        unsigned digit = (unsigned)(hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10);
-
-        out[i / 2] = (unsigned char)(out[i / 2] << 4 | digit);
-    }
-}
-
 /* Nothing of it is durable before the digest was right. */
 static fp_status begin(fp_uploads *ups, const fp_upload *u, fp_append **append, fp_error *err)
 {
     fp_append_options o = FILEPROC_APPEND_OPTIONS_INIT;
-    unsigned char digest[FPI_DIGEST_MAX] = { 0 };
+    unsigned char digest[FPI_DIGEST_MAX];
 
-    unhex(u->expected_sha256, digest, sizeof(digest));
+    if (!fpi_unhex(u->expected_sha256, sizeof(digest), digest))
+        return fp_error_setf(err, FILEPROC_ERR_CORRUPT, "the upload's digest makes no sense");
     o.digest_algorithm = "sha-256";
     o.digest = digest;
     o.digest_size = sizeof(digest);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/ascii.h"
+#include "core/hex.h"
 #include "upload/upload_bytes.h"
 #include "upload/upload_lease.h"
 
@@ -200,11 +201,9 @@ fp_status fpi_verify_normalise(const char *given, char sha256[2 * FPI_DIGEST_MAX
     size_t n = 0;
 
     for (; n < HEX_SIZE; n++) {
-        char c = fpi_ascii_lower(given[n]);
-
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+        if (fpi_hex_digit(given[n]) < 0)
             break;
-        sha256[n] = c;
+        sha256[n] = fpi_ascii_lower(given[n]);
     }
     if (n < HEX_SIZE || given[n])
         return fp_error_reasonf(err, FILEPROC_ERR_INVALID, FILEPROC_REASON_PARAMETER_INVALID,

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "core/digest.h"
+#include "core/hex.h"
 #include "fault.h"
 #include "runner.h"
 #include "storage_contract.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/digest.h"
+#include "core/hex.h"
 #include "runner.h"
 
 static fp_error err;

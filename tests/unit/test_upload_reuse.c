@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/digest.h"
+#include "core/hex.h"
 #include "fault.h"
 #include "runner.h"
 #include "storage_contract.h"

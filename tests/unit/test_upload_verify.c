@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/digest.h"
+#include "core/hex.h"
 #include "fault.h"
 #include "fresh_database.h"
 #include "runner.h"
