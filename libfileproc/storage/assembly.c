@@ -413,7 +413,7 @@ fp_status fpi_part_copy(fp_part *p, fp_assembly *from, const fp_part_info *what,
 {
     fp_status rc;
 
-    if (!p->a->st->drv->part_copy || from->st != p->a->st || (what->flags & FILEPROC_PART_ADOPTED))
+    if (!p->a->st->copies || from->st != p->a->st || (what->flags & FILEPROC_PART_ADOPTED))
         return fp_error_setf(err, FILEPROC_ERR_NOTSUP, "the store copies nothing by itself");
     pthread_mutex_lock(&p->a->lock);
     rc = check_open_part(p, err);

@@ -79,6 +79,7 @@ static fp_status open_with_driver(fp_storage *st, const char *uri, const fp_stor
     st->scheme = drv->scheme;
     st->self = self;
     st->flags = drv->flags;
+    st->copies = drv->part_copy != NULL;
     if (!(drv->flags & FILEPROC_STORAGE_DRIVER_NETWORK))
         return FILEPROC_OK;
     rc = fpi_storage_retry_wrap(st->ctx, drv, self, o->max_attempts, &wrapped, err);

@@ -28,6 +28,7 @@ struct fp_storage {
     void *self;
     const char *scheme;
     uint64_t flags; /* of the driver behind the decorator */
+    bool copies;    /* and it has part_copy */
 };
 
 /** The drivers of this build, NULL behind the last. */

@@ -459,14 +459,13 @@ static uint64_t retry_part_size(void *self, void *assembly)
     return s->drv->assembly_part_size ? s->drv->assembly_part_size(s->self, assembly) : 0;
 }
 
+/* The core asks only where the driver behind has it. */
 static fp_status retry_part_copy(void *self, void *assembly, void *part, uint64_t offset,
                                  void *from_assembly, uint64_t from_offset, uint64_t length,
                                  fp_error *err)
 {
     retry_store *s = self;
 
-    if (!s->drv->part_copy)
-        return not_written(err);
     return REPEAT(s, err,
                   s->drv->part_copy(s->self, assembly, part, offset, from_assembly, from_offset,
                                     length, &ours));

@@ -232,10 +232,9 @@ static bool is_wanted(const fpi_session *s)
 static fp_status join_all(fp_uploads *ups, fpi_session *s, uint64_t epoch,
                           const fpi_upload_sources *sources, fp_error *err)
 {
-    joining j = { .ups = ups, .session = s, .epoch = epoch };
+    joining j = { .ups = ups, .session = s, .epoch = epoch, .copies = ups->st->copies };
     fp_status rc = FILEPROC_OK;
 
-    j.copies = ups->st->drv->part_copy != NULL;
     for (size_t i = 0; rc == FILEPROC_OK && i < sources->count; i++)
         rc = join_source(&j, sources->ids[i], err);
     fpi_free(&ups->ctx->a, j.buf);

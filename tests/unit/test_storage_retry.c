@@ -96,7 +96,24 @@ static fp_status flaky_publish(void *self, void *assembly, const char *key, uint
                 : fpi_storage_mem_driver.assembly_publish(self, assembly, key, size, flags, err);
 }
 
+static fp_status flaky_copy(void *self, void *assembly, void *part, uint64_t offset,
+                            void *from_assembly, uint64_t from_offset, uint64_t length,
+                            fp_error *err)
+{
+    unsigned char bytes[64];
+    size_t got = 0;
+
+    if (fails(err))
+        return failure.code;
+    ck_assert_uint_le(length, sizeof(bytes));
+    ck_assert_int_eq(fpi_storage_mem_driver.assembly_read(self, from_assembly, from_offset, bytes,
+                                                          (size_t)length, &got, 0, err),
+                     FILEPROC_OK);
+    return fpi_storage_mem_driver.part_write(self, assembly, part, offset, bytes, got, err);
+}
+
 static fp_storage_driver flaky;
+static bool copies; /* the driver, from the next open_flaky() on */
 static fp_context *ctx;
 static fp_storage *st;
 static fp_error err;
@@ -111,6 +128,7 @@ static void open_flaky(uint32_t attempts, uint32_t failure_flags)
     flaky.list = flaky_list;
     flaky.assembly_open = flaky_assembly_open;
     flaky.assembly_publish = flaky_publish;
+    flaky.part_copy = copies ? flaky_copy : NULL;
     o.max_attempts = attempts;
     failures = calls = 0;
     late = false;
@@ -293,6 +311,53 @@ static fp_status never_told(void *user_data, uint64_t offset, uint64_t size, con
     return fp_error_setf(e, FILEPROC_ERR_USER, "nothing was written");
 }
 
+/* A part of 20 bytes, the first 10 of them copied from another assembly. */
+static fp_status copy_part(void)
+{
+    fp_assembly *from = must_open(st, "from", CREATE), *to = must_open(st, "to", CREATE);
+    fp_part_info what = FILEPROC_PART_INFO_INIT;
+    unsigned char rest[10];
+    fp_part *part = NULL;
+    fp_status rc;
+
+    must_part(from, 1, 0, 10);
+    ck_assert(fpi_assembly_part_from(from, 0, &what));
+    ck_assert_int_eq(fp_part_begin(to, 0, 20, &part, NULL), FILEPROC_OK);
+    err = (fp_error){ 0 };
+    rc = fpi_part_copy(part, from, &what, &err);
+    if (rc == FILEPROC_OK) {
+        content_fill(1, 10, rest, sizeof(rest));
+        ck_assert_int_eq(fp_part_write(part, rest, sizeof(rest), NULL), FILEPROC_OK);
+        ck_assert_int_eq(fp_part_commit(part, NULL, 0, NULL), FILEPROC_OK);
+        must_parts_be(to, 1);
+    }
+    fp_part_free(part);
+    fp_assembly_close(from);
+    fp_assembly_close(to);
+    return rc;
+}
+
+START_TEST(a_driver_copies_only_when_it_can)
+{
+    for (int i = 0; i < 2; i++) {
+        copies = i == 1;
+        open_flaky(4, FILEPROC_ERROR_RETRYABLE);
+        ck_assert_int_eq(st->copies, copies);
+        if (copies) {
+            calls = 0;
+            failures = 2;
+            ck_status(copy_part(), FILEPROC_OK, &err);
+            ck_assert_int_eq(calls, 3);
+        } else {
+            ck_status(copy_part(), FILEPROC_ERR_NOTSUP, &err);
+            ck_assert_str_eq(err.message, "the store copies nothing by itself");
+        }
+        close_flaky();
+    }
+    copies = false;
+}
+END_TEST
+
 START_TEST(drivers_without_the_optional_slots_work)
 {
     const char *etags[] = { "x" };
@@ -327,4 +392,5 @@ RUN_TESTS("storage_retry", what_fails_for_a_while_succeeds_in_the_end, the_last_
           other_failures_are_not_repeated, a_hint_to_wait_too_long_ends_it,
           a_hint_to_wait_is_followed, the_budget_for_repeating_runs_out,
           a_list_goes_on_behind_what_it_told, parts_are_told_once,
-          publication_whose_answer_was_lost_is_confirmed, drivers_without_the_optional_slots_work)
+          publication_whose_answer_was_lost_is_confirmed, a_driver_copies_only_when_it_can,
+          drivers_without_the_optional_slots_work)

@@ -12,6 +12,7 @@
 #include "fresh_database.h"
 #include "runner.h"
 #include "storage_contract.h"
+#include "storage/storage_private.h"
 #include "upload/upload_reap.h"
 #include "upload_world.h"
 
@@ -146,6 +147,28 @@ START_TEST(pieces_become_one_file_and_are_none_themselves)
         ck_assert_uint_eq(object_count(w.st), 1);
         ck_assert_uint_eq(staged_count(w.st), 0);
     }
+}
+END_TEST
+
+/* Behind a network there is a decorator that has every slot, whatever the driver has. */
+START_TEST(where_the_store_copies_nothing_a_crash_costs_one_step)
+{
+    fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
+    char ids[COUNT][FPI_UUID_SIZE], id[FPI_UUID_SIZE];
+    fp_error err = { 0 };
+
+    o.append_step = 1000;
+    upload_world_open(&w, false, &o);
+    ck_status(fpi_storage_retry_wrap(w.ctx, w.st->drv, w.st->self, 1, &w.st->self, &err),
+              FILEPROC_OK, &err);
+    w.st->drv = &fpi_storage_retry_driver;
+    must_partials(ids);
+    must_concat(ids, COUNT, id);
+    atomic_store(&w.calls[SLOT_COMMIT], 0);
+    ck_file(id, TOTAL);
+    ck_assert_int_eq(atomic_load(&w.calls[SLOT_COMMIT]),
+                     7); /* to each whole 1000, and to the end of each piece */
+    upload_world_close(&w);
 }
 END_TEST
 
@@ -682,6 +705,7 @@ START_TEST(putting_together_survives_every_allocation_failure)
 END_TEST
 
 RUN_TESTS("upload_join", pieces_become_one_file_and_are_none_themselves,
+          where_the_store_copies_nothing_a_crash_costs_one_step,
           what_is_not_there_yet_is_waited_for, the_size_is_told_as_soon_as_it_is_known,
           one_piece_may_stand_in_several_places, nothing_at_all_makes_an_empty_file,
           only_partial_uploads_of_the_same_owner_are_put_together,
