@@ -49,6 +49,21 @@ const char *fpd_request_header(const fpd_request *rq, const char *name)
     return count_headers(rq->head, name, &value) ? value : NULL;
 }
 
+size_t fpd_request_header_count(const fpd_request *rq, const char *name)
+{
+    const char *value;
+
+    return count_headers(rq->head, name, &value);
+}
+
+bool fpd_request_header_once(fpd_request *rq, const char *name)
+{
+    if (fpd_request_header_count(rq, name) <= 1)
+        return true;
+    fpd_problem(rq, 400, "header_repeated", "%s stands in the request more than once.", name);
+    return false;
+}
+
 /* RFC 9112 section 6.3. Two readings of where a request ends let an attacker put one request inside another. */
 static const fpd_bad_request *read_framing(fpd_request *rq)
 {

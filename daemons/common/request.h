@@ -76,6 +76,7 @@ void fpd_request_dispose(fpd_request *rq);
 
 /** The first header of this name, compared without case; or NULL. */
 const char *fpd_request_header(const fpd_request *rq, const char *name);
+size_t fpd_request_header_count(const fpd_request *rq, const char *name);
 
 /** Whether client and we may use the connection again, as far as the head says. */
 bool fpd_request_keeps_alive(const fpd_request *rq);
@@ -83,7 +84,10 @@ bool fpd_request_keeps_alive(const fpd_request *rq);
 /** GET, POST...; "other" for methods that no route has. */
 const char *fpd_method_name(fpd_method method);
 
-/* The following answer the request with a problem themselves and return false when the parameter is wrong. */
+/* The following answer the request with a problem themselves and return false when the header or parameter is wrong. */
+
+/** Whether a header that may not be a list is there once at the most: which of two is meant nobody can know. Else: 400. */
+bool fpd_request_header_once(fpd_request *rq, const char *name);
 
 /** Copies the decoded query parameter; *found says whether it was there. */
 bool fpd_request_query(fpd_request *rq, const char *name, char *out, size_t capacity, bool *found);

@@ -62,6 +62,10 @@ static bool read_metadata(fpd_resumable *r, about *a)
     const char *header = fpd_request_header(r->rq, "Upload-Metadata");
     fp_upload_request *request = &a->request;
 
+    if (fpd_request_header_count(r->rq, "Upload-Metadata") > 1) {
+        fpd_resumable_show_complete(r, false);
+        return fpd_request_header_once(r->rq, "Upload-Metadata");
+    }
     switch (fpd_tus_metadata_parse(header ? header : "", &a->metadata)) {
     case FPD_TUS_METADATA_OK:
         break;

@@ -31,15 +31,7 @@ bool fpd_resumable_is_whole(const fpd_resumable *r, const fp_upload *upload)
 /* An item that comes twice is a list, and so no item. */
 static const char *single(const fpd_request *rq, const char *name)
 {
-    const char *value = NULL;
-
-    for (size_t i = 0; i < rq->head->header_count; i++)
-        if (strcasecmp(rq->head->headers[i].name, name) == 0) {
-            if (value)
-                return NULL;
-            value = rq->head->headers[i].value;
-        }
-    return value;
+    return fpd_request_header_count(rq, name) == 1 ? fpd_request_header(rq, name) : NULL;
 }
 
 /* All lines of a dictionary are one. */

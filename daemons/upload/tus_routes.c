@@ -166,12 +166,28 @@ static void answer_options(fpd_request *rq, fpd_app *app, const char *methods)
     fpd_cors_options(rq, methods);
 }
 
-/* Whether the client speaks our version; else nothing of the request is looked at. */
-static bool check_version(fpd_request *rq)
+/* Of two bytes might go to the wrong place, or be checked against the wrong checksum. */
+static bool check_repetition(fpd_request *rq)
+{
+    static const char *const names[] = {
+        "Tus-Resumable", "X-HTTP-Method-Override", "Upload-Length",   "Upload-Defer-Length",
+        "Upload-Offset", "Upload-Metadata",        "Upload-Checksum", "Upload-Concat",
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (!fpd_request_header_once(rq, names[i]))
+            return false;
+    return true;
+}
+
+/* Whether the client speaks our version, and clearly; else nothing of the request is looked at. */
+static bool check_head(fpd_request *rq)
 {
     const char *version = fpd_request_header(rq, "Tus-Resumable");
 
     fpd_reply_header(rq, "Tus-Resumable", VERSION);
+    if (!check_repetition(rq))
+        return false;
     if (version && strcmp(version, VERSION) == 0)
         return true;
     fpd_reply_header(rq, "Tus-Version", VERSION);
@@ -193,7 +209,7 @@ static void serve_collection(fpd_request *rq, void *user_data)
 
     if (strcmp(method, "OPTIONS") == 0)
         answer_options(rq, user_data, COLLECTION_METHODS);
-    else if (!check_version(rq))
+    else if (!check_head(rq))
         return;
     else if (strcmp(method, "POST") == 0)
         fpd_tus_create(rq, user_data);
@@ -207,7 +223,7 @@ static void serve_upload(fpd_request *rq, void *user_data)
 
     if (strcmp(method, "OPTIONS") == 0)
         answer_options(rq, user_data, UPLOAD_METHODS);
-    else if (!check_version(rq))
+    else if (!check_head(rq))
         return;
     else if (strcmp(method, "HEAD") == 0)
         head(rq, user_data);

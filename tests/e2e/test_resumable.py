@@ -121,6 +121,15 @@ def test_metadata_is_checked(server):
     check_problem(create(server, b"x", True, {"Tus-Resumable": "1.0.0"}), 400, "bad_request")
 
 
+def test_metadata_come_once(server):
+    twice = ["Upload-Metadata: a YQ=="] * 2
+    with Connection(server) as connection:
+        connection.send(request("POST", TARGET, "Upload-Complete: ?1", "Content-Length: 1", *twice, body=b"x"))
+        reply = connection.reply()
+    check_problem(reply, 400, "header_repeated")
+    assert complete_of(reply) is False
+
+
 def test_owner_and_metadata_are_kept(server):
     done = create(server, b"x", True, {"Upload-Metadata": tus.metadata(filename="ä.txt", colour="red")}, path=TARGET + "?user_id=me")
     state = status(server, done.json()["upload_id"])

@@ -18,7 +18,7 @@ from api import (UNKNOWN, ask, check_problem, complete, content, get, initiate, 
                  wait_until)
 from event_source import EventSource
 from media_files import PHOTOS
-from raw_http import Connection, request
+from raw_http import Connection, exchange, request
 from tus import TYPE, append, call, checksum, create, head, metadata, offset, patch, upload_id
 from watcher import Watcher
 
@@ -124,6 +124,42 @@ def test_numbers_are_numbers(server, value):
     check_problem(call(server, "PATCH", path, {"Content-Type": TYPE, "Upload-Offset": value}, data=b"x"), 400)
     check_problem(call(server, "POST", "/v1/tus", {"Upload-Length": value, "Upload-Metadata": metadata()}), 400)
     assert offset(server, path) == 0
+
+
+ONCE = {
+    "POST": ("Tus-Resumable: 1.0.0", "Upload-Length: 5", "Upload-Metadata: a YQ==", "Upload-Concat: partial"),
+    "PATCH": ("Tus-Resumable: 1.0.0", "Upload-Offset: 0", "Upload-Length: 5", f"Upload-Checksum: {checksum(b'hello')}",
+              "X-HTTP-Method-Override: PATCH"),
+}
+DEFERRED = ("Tus-Resumable: 1.0.0", "Upload-Defer-Length: 1", f"Upload-Metadata: {metadata()}")
+
+
+def exact(daemon, method, path, lines):
+    return exchange(daemon, request(method, path, *lines, f"Content-Type: {TYPE}", "Content-Length: 5", body=b"hello"))
+
+
+def check_repeated(daemon, method, path, lines, name):
+    reply = exact(daemon, method, path, lines)
+    assert name in check_problem(reply, 400, "header_repeated")["detail"]
+    assert reply.headers["Tus-Resumable"] == "1.0.0"
+
+
+@pytest.mark.parametrize("method, lines, i", [(method, lines, i) for method, lines in [*ONCE.items(), ("POST", DEFERRED)]
+                                              for i in range(len(lines))])
+def test_headers_that_stand_twice_are_refused(server, method, lines, i):
+    """Also when they say the same: nobody knows which of them was meant."""
+    path = create(server, 5) if method == "PATCH" else "/v1/tus"
+    name = lines[i].split(":")[0]
+    check_repeated(server, method, path, [*lines, lines[i]], name)
+    check_repeated(server, method, path, [*lines, f"{name.lower()}: 7"], name)
+    if method == "PATCH":
+        assert offset(server, path) == 0
+
+
+def test_headers_that_stand_once_are_taken(server):
+    assert exact(server, "POST", "/v1/tus", ONCE["POST"]).status_code == 201
+    assert exact(server, "POST", "/v1/tus", DEFERRED).status_code == 201
+    assert exact(server, "PATCH", create(server, 5), ONCE["PATCH"]).status_code == 204
 
 
 def test_offset_and_type_are_needed(server):

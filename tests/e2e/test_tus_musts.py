@@ -9,7 +9,8 @@ import pytest
 # them: tus.call() insists on Tus-Resumable, tus.head() on Cache-Control.
 MUSTS = {
     "Core protocol: headers": {
-        "Upload-Offset and Upload-Length are whole numbers that are not negative": ["test_tus.test_numbers_are_numbers"],
+        "Upload-Offset and Upload-Length are whole numbers that are not negative": ["test_tus.test_numbers_are_numbers",
+                                                                                    "test_tus.test_headers_that_stand_twice_are_refused"],
         "Tus-Version lists the versions": ["test_tus.test_options_tell_what_there_is_to_anybody"],
         "every answer but that to OPTIONS has Tus-Resumable, and so every request": ["test_tus.test_other_versions_are_not_processed"],
         "another version is 412 with Tus-Version, and nothing is done": ["test_tus.test_other_versions_are_not_processed"],

@@ -183,7 +183,25 @@ START_TEST(integer_parameters_are_checked)
 }
 END_TEST
 
+START_TEST(a_header_that_may_stand_once_is_refused_when_it_stands_twice)
+{
+    fake_http f;
+
+    ck_assert_ptr_null(begin(&f, "GET", "One: a\nTwo: b\ntwo: b"));
+    ck_assert_uint_eq(fpd_request_header_count(&f.rq, "Zero"), 0);
+    ck_assert_uint_eq(fpd_request_header_count(&f.rq, "one"), 1);
+    ck_assert_uint_eq(fpd_request_header_count(&f.rq, "Two"), 2);
+    ck_assert(fpd_request_header_once(&f.rq, "Zero"));
+    ck_assert(fpd_request_header_once(&f.rq, "One"));
+    ck_assert_int_eq(f.rq.status, 0);
+    ck_assert(!fpd_request_header_once(&f.rq, "Two"));
+    ck_assert_int_eq(f.rq.status, 400);
+    fake_dispose(&f);
+}
+END_TEST
+
 RUN_TESTS("request", framing_that_can_be_read_in_two_ways_is_refused, good_framing_is_understood,
           chunked_is_nothing_for_http_1_0, http_1_1_has_one_host, long_targets_are_refused,
           connections_go_on_as_the_client_wants,
-          a_sane_request_id_is_kept_and_a_strange_one_replaced, integer_parameters_are_checked)
+          a_sane_request_id_is_kept_and_a_strange_one_replaced, integer_parameters_are_checked,
+          a_header_that_may_stand_once_is_refused_when_it_stands_twice)
