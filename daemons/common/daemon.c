@@ -338,6 +338,25 @@ static void warn(const running *r)
                 path, problem);
 }
 
+/* Another program's variables are not ours to judge, so only names that begin like our own. */
+static void warn_of_strangers(const running *r)
+{
+    static const char prefix[] = "FILEPROC_";
+
+    for (char **v = environ; *v; v++) {
+        size_t size = strcspn(*v, "=");
+        const char *nearest;
+
+        if (strncmp(*v, prefix, sizeof(prefix) - 1) != 0 || !(*v)[size] || !(*v)[size + 1] ||
+            fp_config_knows(r->config, *v))
+            continue;
+        nearest = fp_config_nearest(r->config, *v);
+        fpd_log(FILEPROC_LOG_WARN, "settings", "%.*s is no setting and is ignored%s%s%s",
+                size < 100 ? (int)size : 100, *v, nearest ? "; did you mean " : "",
+                nearest ? nearest : "", nearest ? "?" : "");
+    }
+}
+
 static int serve(running *r)
 {
     fp_error err = { 0 };
@@ -348,6 +367,7 @@ static int serve(running *r)
         (void)fp_error_setf(&err, FILEPROC_ERR_IO, "can't handle signals");
         return complain(r, EXIT_STARTING, &err);
     }
+    warn_of_strangers(r); /* first: it may be why the start fails */
     prepare_process();
     if (start(r, &err) < 0)
         return complain(r, err.code == FILEPROC_ERR_INVALID ? EXIT_SETTING : EXIT_STARTING, &err);

@@ -49,7 +49,8 @@ FILEPROC_API fp_status fp_config_new(fp_context *ctx, fp_config **out, fp_error 
 FILEPROC_API void fp_config_free(fp_config *cfg);
 
 /**
- * Take values from an environment: all, or on failure none. Unknown names are ignored; an empty value counts as not given.
+ * Take values from an environment: all, or on failure none. Unknown names are ignored, see
+ * fp_config_knows(); an empty value counts as not given.
  *
  * @param cfg  Borrowed.
  * @param env  Borrowed: "NAME=value" strings, NULL at the end, such as environ.
@@ -64,6 +65,30 @@ FILEPROC_API void fp_config_free(fp_config *cfg);
  */
 FILEPROC_API fp_status fp_config_load_environment(fp_config *cfg, const char *const *env,
                                                   fp_error *err) FILEPROC_NODISCARD;
+
+/**
+ * Whether an environment variable stands for a setting, so that a program can warn of a mistyped one.
+ *
+ * @param cfg       Borrowed.
+ * @param variable  Borrowed: a name, or "NAME=value" as in environ; then the value is not looked at.
+ * @return          1 for NAME and NAME_FILE of a setting; else 0.
+ * @par Blocking  Never.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API int32_t fp_config_knows(const fp_config *cfg, const char *variable);
+
+/**
+ * The setting that a mistyped environment variable may have meant.
+ *
+ * @param cfg       Borrowed.
+ * @param variable  Borrowed: as for fp_config_knows().
+ * @return          A static name that differs in two letters at most; NULL when there is none.
+ * @par Blocking  Never.
+ * @par Threads   Callable from any thread.
+ * @since 0.1
+ */
+FILEPROC_API const char *fp_config_nearest(const fp_config *cfg, const char *variable);
 
 /**
  * Take values from a command line: all, or on failure none. --long-option value, --long-option=value; a switch stands alone

@@ -189,6 +189,30 @@ void fp_config_free(fp_config *cfg)
     fpi_free(&cfg->ctx->a, cfg);
 }
 
+/* ---- names that nobody has ---- */
+
+/* Letters to insert, drop or change to make one name of the other; names are shorter than a label. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[FPI_CONFIG_LABEL_SIZE], n = strlen(b);
+
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t corner = row[0]++;
+
+        for (size_t j = 0; j < n; j++) {
+            size_t change = corner + (a[i] != b[j]);
+
+            corner = row[j + 1];
+            row[j + 1] = (corner < row[j] ? corner : row[j]) + 1;
+            if (change < row[j + 1])
+                row[j + 1] = change;
+        }
+    }
+    return row[n];
+}
+
 /* ---- environment ---- */
 
 /* "NAME" or "NAME_FILE" of `size` bytes. */
@@ -240,6 +264,35 @@ fp_status fp_config_load_environment(fp_config *cfg, const char *const *env, fp_
     return rc;
 }
 
+int32_t fp_config_knows(const fp_config *cfg, const char *variable)
+{
+    place at;
+
+    return cfg && variable && find_name(cfg, variable, strcspn(variable, "="), &at);
+}
+
+/* Names are much alike, so more than two letters off is another one. */
+const char *fp_config_nearest(const fp_config *cfg, const char *variable)
+{
+    char given[FPI_CONFIG_LABEL_SIZE] = "";
+    size_t size = cfg && variable ? strcspn(variable, "=") : 0, least = 3;
+    const char *nearest = NULL;
+
+    if (size == 0 || size >= sizeof(given))
+        return NULL;
+    memcpy(given, variable, size);
+    for (size_t i = 0; i < cfg->table->count; i++) {
+        const fpi_setting *s = &cfg->table->rows[i];
+        size_t d = s->group == FPI_GROUP_COMMANDS ? least : distance(given, s->name);
+
+        if (d < least) {
+            least = d;
+            nearest = s->name;
+        }
+    }
+    return nearest;
+}
+
 /* ---- command line ---- */
 
 /* "--name" or "--name-file" of `size` bytes; label is filled with its text. */
@@ -262,28 +315,6 @@ static bool find_option(const fp_config *cfg, const char *option, size_t size, p
             return true;
     }
     return false;
-}
-
-/* Letters to insert, drop or change to make one name of the other; names are shorter than a label. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[FPI_CONFIG_LABEL_SIZE], n = strlen(b);
-
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t corner = row[0]++;
-
-        for (size_t j = 0; j < n; j++) {
-            size_t change = corner + (a[i] != b[j]);
-
-            corner = row[j + 1];
-            row[j + 1] = (corner < row[j] ? corner : row[j]) + 1;
-            if (change < row[j + 1])
-                row[j + 1] = change;
-        }
-    }
-    return row[n];
 }
 
 static fp_status refuse_option(const fp_config *cfg, const char *option, size_t size, fp_error *err)

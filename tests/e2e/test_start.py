@@ -210,5 +210,34 @@ def test_a_helper_that_is_none_is_warned_of_when_there_are_workers(tmp_path):
         assert not word or (f"FILEPROC_HELPER {helper}" in warnings[0] and word in warnings[0])
 
 
+def test_a_variable_that_is_no_setting_is_warned_of(tmp_path):
+    """Those of other programs are not, nor what is empty; values are not shown, since one may be a secret."""
+    wrong = {"FILEPROC_WORKRS": "7", "FILEPROC_MAX_PIXEL": "secret-1", "FILEPROC_WHATEVER": "secret-2", "FILEPROC_VERSION": "true"}
+    fine = {"FILEPROC_WORKERS": "1", "FILEPROC_MAX_PIXELS": "1000", "FILEPROC_EMPTY": "", "LOG_LEVL": "DEBUG", "FILEPROCESSOR": "x",
+            "FILEPROC_PEER_TIMEOUT": "2s"}  # the last one is of one daemon only
+    own = Daemon(tmp_path / "fileprocd", env={**wrong, **fine}).start()
+    assert own.end() is None
+    warnings = [line["message"] for line in map(json.loads, own.log_text().splitlines()) if line["level"] == "warning"]
+    assert sorted(warnings) == [
+        "FILEPROC_MAX_PIXEL is no setting and is ignored; did you mean FILEPROC_MAX_PIXELS?",
+        "FILEPROC_VERSION is no setting and is ignored",
+        "FILEPROC_WHATEVER is no setting and is ignored",
+        "FILEPROC_WORKRS is no setting and is ignored; did you mean FILEPROC_WORKERS?"]
+    assert "secret" not in own.log_text()
+    assert not run("--print-config", env=wrong).stderr
+
+
+def test_no_daemon_warns_of_a_setting(tmp_path):
+    """Whichever of them it is for: they may share one file of variables."""
+    shown = run("--print-config").stdout
+    every = dict(line.split("=", 1) for line in shown.splitlines() if line.startswith("FILEPROC_"))
+    every = {name: value.strip("'\"") for name, value in every.items() if value.strip("'\"") not in ("", "********")}
+    assert len(every) > 30
+    for program in ("fileprocd", "fileproc-ai"):
+        own = Daemon(tmp_path / program, program=program, env=every).start()
+        assert own.end() is None
+        assert "no setting" not in own.log_text()
+
+
 def test_the_installed_program_finds_its_helper():
     assert HELPER.exists() and PROGRAM.exists()

@@ -286,6 +286,47 @@ START_TEST(environment_names_are_exact)
 }
 END_TEST
 
+static void is_known(const char *variable)
+{
+    ck_assert_msg(fp_config_knows(cfg, variable) == 1, "%s", variable);
+}
+
+static void is_unknown(const char *variable, const char *expected)
+{
+    const char *nearest = fp_config_nearest(cfg, variable);
+
+    ck_assert_int_eq(fp_config_knows(cfg, variable), 0);
+    ck_assert_pstr_eq(nearest, expected);
+}
+
+START_TEST(a_mistyped_variable_can_be_told)
+{
+    char endless[10000];
+
+    open_config();
+    is_known("NUMBER");
+    is_known("NUMBER=3");
+    is_known("NUMBER_FILE=/x");
+    is_known("API_KEY_FILE");
+    is_unknown("NUMBR", "NUMBER");
+    is_unknown("NUMBRE=API_KEY", "NUMBER");
+    is_unknown("number", NULL);
+    is_unknown("NUMB", "NUMBER");
+    is_unknown("NUM", NULL);
+    is_unknown("NUMBER_FILES=/x", NULL);
+    is_unknown("FILEPROC_HELP=1", NULL); /* of the command line only */
+    is_unknown("", NULL);
+    is_unknown("=x", NULL);
+    is_unknown(NULL, NULL);
+    memset(endless, 'N', sizeof(endless) - 1);
+    endless[sizeof(endless) - 1] = '\0';
+    is_unknown(endless, NULL);
+    ck_assert_int_eq(fp_config_knows(NULL, "NUMBER"), 0);
+    ck_assert_ptr_null(fp_config_nearest(NULL, "NUMBR"));
+    close_config();
+}
+END_TEST
+
 START_TEST(commands_are_not_taken_from_the_environment)
 {
     open_config();
@@ -855,7 +896,8 @@ RUN_TESTS("config", defaults_are_in_force_at_first, integers_are_read_and_kept_i
           sizes_know_their_units, durations_are_seconds_unless_a_unit_is_given,
           switches_understand_the_usual_words, lists_come_with_commas_or_as_json,
           choices_are_compared_without_case, texts_are_kept_as_they_are, errors_never_show_secrets,
-          environment_names_are_exact, commands_are_not_taken_from_the_environment,
+          environment_names_are_exact, a_mistyped_variable_can_be_told,
+          commands_are_not_taken_from_the_environment,
           h_is_short_for_help_and_the_only_short_option, options_take_their_values_either_way,
           wrong_options_are_refused_with_a_hint, a_bad_value_leaves_everything_as_it_was,
           precedence_does_not_depend_on_the_order_of_loading, a_file_may_hold_the_value,
