@@ -1,4 +1,4 @@
-"""Owns: the five daemons over real servers: a database, a bucket and a broker of their own.
+"""Owns: the five daemons over real servers: a database, a bucket, and names at the others of their own.
 Must not know: what is asked of them."""
 
 import os
@@ -14,13 +14,13 @@ SUPPORT = pathlib.Path(__file__).parents[1] / "support"
 sys.path.append(str(SUPPORT))
 POSTGRESQL = os.environ.get("FILEPROC_TEST_POSTGRESQL_URI")
 REDIS = os.environ.get("FILEPROC_TEST_REDIS_URI")
+RABBITMQ = os.environ.get("FILEPROC_TEST_RABBITMQ_URI")
 S3 = os.environ.get("FILEPROC_TEST_S3_ENDPOINT")
 NAMES = ("upload", "metadata", "ai", "storage", "processing")
 
 
 def available():
-    from broker import installed
-    return bool(POSTGRESQL and REDIS and S3 and installed())
+    return bool(POSTGRESQL and REDIS and RABBITMQ and S3)
 
 
 def sql(text):
@@ -55,8 +55,18 @@ class Proxy:
         self.process.wait(10)
 
 
-def environment(database, broker, bucket):
-    return {"DATABASE_URL": database, "REDIS_URL": REDIS, "RABBITMQ_URL": broker, "MINIO_ENDPOINT": S3, "MINIO_BUCKET": bucket,
+def redis():
+    """The Redis server of the tests, under names that nobody else has there."""
+    return f"{REDIS}?prefix=e2e-{uuid.uuid4().hex[:12]}:"
+
+
+def broker():
+    """Likewise the broker."""
+    return f"{RABBITMQ}?prefix=e2e-{uuid.uuid4().hex[:12]}."
+
+
+def environment(database, bucket):
+    return {"DATABASE_URL": database, "REDIS_URL": redis(), "RABBITMQ_URL": broker(), "MINIO_ENDPOINT": S3, "MINIO_BUCKET": bucket,
             "MINIO_ACCESS_KEY": os.environ["FILEPROC_TEST_S3_ACCESS_KEY"],
             "MINIO_SECRET_KEY": os.environ["FILEPROC_TEST_S3_SECRET_KEY"]}
 
@@ -64,12 +74,12 @@ def environment(database, broker, bucket):
 class Cluster:
     """`replicas` of each of the five. daemons["upload"] is the first one's; all is every one."""
 
-    def __init__(self, folder, broker, replicas=1, **settings):
+    def __init__(self, folder, replicas=1, **settings):
         self.database, self.drop = schema()
         self.bucket = s3_bucket.make("cluster")
         self.ports = {name: free_port() for name in NAMES}
         peers = {f"FILEPROC_PEER_{name.upper()}": f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
-        self.env = {**environment(self.database, broker, self.bucket), **peers, **settings}
+        self.env = {**environment(self.database, self.bucket), **peers, **settings}
         self.all = [Daemon(pathlib.Path(folder) / f"{name}-{n}", env=self.env, program=f"fileproc-{name}",
                            port=self.ports[name] if n == 0 else None) for n in range(replicas) for name in NAMES]
         self.daemons = dict(zip(NAMES, self.all))

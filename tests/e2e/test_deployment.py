@@ -16,7 +16,7 @@ import pytest
 
 import cluster
 from daemon_process import PREFIX
-from test_starter_kit import LOOPBACK_UP, SCRIPT, UNSHARE, answers, can_unshare, write_pytest_cases
+from test_starter_kit import LOOPBACK_UP, SCRIPT, UNSHARE, answers, can_unshare, paths_to_ourselves, write_pytest_cases
 
 TOP = pathlib.Path(__file__).parents[2]
 PAGE = (TOP / "docs" / "deployment.md").read_text()
@@ -137,9 +137,8 @@ def test_secrets_are_private_and_in_no_log(host):
 
 
 def test_the_starter_kit_s_script_passes_unchanged(host):
-    done = host.run(SCRIPT.read_text(), folder=host.top)
-    for path in (pathlib.Path("/tmp/test.png"), pathlib.Path("/tmp/chunk_aa")):
-        path.unlink(missing_ok=True)
+    with paths_to_ourselves():
+        done = host.run(SCRIPT.read_text(), folder=host.top)
     assert done.returncode == 0, done.stderr
     initiated, chunk, completed, status = answers(done.stdout)
     assert initiated["total_chunks"] == 1 and chunk["percentage"] == 100.0 and status["status"] == "completed"

@@ -68,20 +68,12 @@ class Client(test_kill.Client):
         self.completed[done["file_id"]] = (hashlib.sha256(data).hexdigest(), mime_type, done["processing_job_id"])
 
 
-@pytest.fixture
-def broker(tmp_path):
-    from broker import Broker
-    own = Broker(tmp_path / "broker").start()
-    yield own
-    own.stop()
-
-
-def test_nothing_is_lost_when_each_of_the_five_is_killed_in_turn(tmp_path, broker):
+def test_nothing_is_lost_when_each_of_the_five_is_killed_in_turn(tmp_path):
     from broker import Subscriber
-    own = cluster.Cluster(tmp_path / "services", broker.uri, replicas=2, FILEPROC_HELPER=str(HELPER), FILEPROC_JOB_BACKOFF_BASE="50ms",
+    own = cluster.Cluster(tmp_path / "services", replicas=2, FILEPROC_HELPER=str(HELPER), FILEPROC_JOB_BACKOFF_BASE="50ms",
                           FILEPROC_JOB_MAX_ATTEMPTS="200", FILEPROC_JOB_LEASE="3s", FILEPROC_REAP_INTERVAL="1s", FILEPROC_REAP_GRACE="20s",
                           FILEPROC_WORKERS="2").start()
-    subscriber = Subscriber(broker.uri)
+    subscriber = Subscriber(own.env["RABBITMQ_URL"])
     try:
         live_through(own, subscriber)
     finally:

@@ -14,6 +14,7 @@ import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 
+import cluster  # noqa: E402
 import s3_bucket  # noqa: E402
 import tus  # noqa: E402
 from api import ask, check_problem, get, initiate, send_chunk, try_initiate, wait_until  # noqa: E402
@@ -34,7 +35,7 @@ def pair(request, tmp_path):
     """Two of fileproc-upload with the options of the test."""
     schema, bucket = "limits_" + uuid.uuid4().hex[:12], s3_bucket.make("limits")
     sql(f"CREATE SCHEMA {schema}")
-    env = {"DATABASE_URL": f"{POSTGRESQL}?options=-csearch_path%3D{schema}", "REDIS_URL": REDIS, "MINIO_ENDPOINT": S3,
+    env = {"DATABASE_URL": f"{POSTGRESQL}?options=-csearch_path%3D{schema}", "REDIS_URL": cluster.redis(), "MINIO_ENDPOINT": S3,
            "MINIO_BUCKET": bucket, "MINIO_ACCESS_KEY": os.environ["FILEPROC_TEST_S3_ACCESS_KEY"],
            "MINIO_SECRET_KEY": os.environ["FILEPROC_TEST_S3_SECRET_KEY"]}
     options = request.node.get_closest_marker("daemon_options").args

@@ -304,10 +304,7 @@ def test_what_was_killed_is_checked_again_and_never_published_unchecked(scanning
 
 @pytest.mark.skipif(not cluster.available(), reason="no PostgreSQL, Redis, RabbitMQ and S3 server")
 def test_five_daemons_on_servers_do_the_same(tmp_path, clamd):
-    from broker import Broker
-
-    broker = Broker(tmp_path / "broker").start()
-    many = cluster.Cluster(tmp_path / "many", broker.uri, FILEPROC_PREPUBLISH="type.check,clamav.scan", FILEPROC_CLAMD_URI=clamd.uri,
+    many = cluster.Cluster(tmp_path / "many", FILEPROC_PREPUBLISH="type.check,clamav.scan", FILEPROC_CLAMD_URI=clamd.uri,
                            ALLOWED_MIME_TYPES="*", FILEPROC_JOB_MAX_ATTEMPTS="1000", FILEPROC_JOB_BACKOFF_CAP="200ms")
     try:
         many.start()
@@ -335,7 +332,6 @@ def test_five_daemons_on_servers_do_the_same(tmp_path, clamd):
             assert state == ("rejected" if data.startswith(EICAR) else "released"), (state, data)
     finally:
         wrong = many.end()
-        broker.stop()
     assert wrong is None, wrong
 
 

@@ -22,17 +22,9 @@ DEPENDENCIES = {"upload": {"database", "storage", "redis", "rabbitmq", "disk"}, 
 
 
 @pytest.fixture(scope="module")
-def broker(tmp_path_factory):
-    from broker import Broker
-    own = Broker(tmp_path_factory.mktemp("broker")).start()
-    yield own
-    own.stop()
-
-
-@pytest.fixture(scope="module")
-def services(tmp_path_factory, broker):
+def services(tmp_path_factory):
     """Two of each, all started at the same moment on an empty database."""
-    own = cluster.Cluster(tmp_path_factory.mktemp("services"), broker.uri, replicas=2, FILEPROC_HELPER=str(HELPER)).start()
+    own = cluster.Cluster(tmp_path_factory.mktemp("services"), replicas=2, FILEPROC_HELPER=str(HELPER)).start()
     yield own
     assert own.end() is None
 
@@ -138,14 +130,12 @@ def told_of(daemon, part, word):
 
 
 @needs_servers
-def test_a_server_that_is_away_or_hangs_is_noticed_by_who_needs_it(services, broker, tmp_path):
+def test_a_server_that_is_away_or_hangs_is_noticed_by_who_needs_it(services, tmp_path):
     """One proxy before each server, the five behind them."""
-    database, redis = (re.search(r"[^@/]+:\d+(?=/|$|\?)", uri).group() for uri in (services.database, cluster.REDIS))
-    proxies = {"database": cluster.Proxy(database), "storage": cluster.Proxy(cluster.S3),
-               "rabbitmq": cluster.Proxy(broker.uri.split("@")[1].split("/")[0]), "redis": cluster.Proxy(redis)}
-    env = {**services.env, "DATABASE_URL": services.database.replace(database, proxies["database"].address),
-           "REDIS_URL": cluster.REDIS.replace(redis, proxies["redis"].address), "MINIO_ENDPOINT": proxies["storage"].address,
-           "RABBITMQ_URL": broker.uri.replace(broker.uri.split("@")[1].split("/")[0], proxies["rabbitmq"].address)}
+    servers = {"database": "DATABASE_URL", "storage": "MINIO_ENDPOINT", "rabbitmq": "RABBITMQ_URL", "redis": "REDIS_URL"}
+    addresses = {part: re.search(r"[^@/]+:\d+(?=/|$|\?)", services.env[name]).group() for part, name in servers.items()}
+    proxies = {part: cluster.Proxy(address) for part, address in addresses.items()}
+    env = {**services.env, **{name: services.env[name].replace(addresses[part], proxies[part].address) for part, name in servers.items()}}
     crowd = concurrent.futures.ThreadPoolExecutor(5)
     own = {name: Daemon(tmp_path / name, env=env, program=f"fileproc-{name}").start() for name in cluster.NAMES}
     try:

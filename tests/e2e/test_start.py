@@ -86,7 +86,8 @@ def test_a_second_daemon_on_the_same_folder_is_refused(daemon):
     done = upload(daemon, b"mine")
     began = time.monotonic()
     line = refused(1, "--data", daemon.data, "--port", free_port())
-    assert "another daemon" in line and str(daemon.data) in line and time.monotonic() - began < 3
+    shown = str(daemon.data)[:80]  # a long path is cut
+    assert "another daemon" in line and shown in line and time.monotonic() - began < 3
     daemon.kill()
     daemon.restart()  # the lock died with its holder
     assert get(daemon, f"/v1/files/{done['file_id']}")["size"] == 4

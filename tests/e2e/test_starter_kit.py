@@ -1,6 +1,8 @@
 """Owns: the promise to the starter kit's users: its shell script and its pytest cases run unchanged (starter_kit/ holds their
 text, untouched). On a machine that lets nobody make a network namespace the script's port is replaced."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -24,6 +26,18 @@ with socket.socket() as s:
 os.execv(sys.argv[1], sys.argv[1:])
 """
 UNSHARE = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+
+
+@contextlib.contextmanager
+def paths_to_ourselves():
+    """The script writes to these, wherever it runs: one at a time."""
+    with open(SCRIPT, "rb") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            for path in (pathlib.Path("/tmp/test.png"), pathlib.Path("/tmp/chunk_aa")):
+                path.unlink(missing_ok=True)
 
 
 def can_unshare():
@@ -64,11 +78,11 @@ def script_run(tmp_path, request):
     if not kit_daemon.running():
         kit_daemon.start()
     try:
-        yield run("bash", str(script)), fetch
+        with paths_to_ourselves():
+            done = run("bash", str(script))
+        yield done, fetch
     finally:
         wrong = kit_daemon.end()
-        for path in (pathlib.Path("/tmp/test.png"), pathlib.Path("/tmp/chunk_aa")):
-            path.unlink(missing_ok=True)
     assert wrong is None, wrong
 
 

@@ -33,12 +33,14 @@ class Broker:
 
 
 class Subscriber:
-    """A durable queue of its own, bound to the exchange of events."""
+    """A durable queue of its own, bound to the exchange of events. uri: as a daemon gets it, perhaps with ?prefix=... of all names."""
 
-    def __init__(self, uri, pattern="#", prefix="fileproc."):
+    def __init__(self, uri, pattern="#"):
         import pika
 
-        self.parameters, self.queue = pika.URLParameters(uri), "subscriber"
+        uri, _, query = uri.partition("?")
+        prefix = query.removeprefix("prefix=") or "fileproc."
+        self.parameters, self.queue = pika.URLParameters(uri), prefix + "subscriber"
         with pika.BlockingConnection(self.parameters) as connection:
             channel = connection.channel()
             channel.exchange_declare(prefix + "events", exchange_type="topic", durable=True)

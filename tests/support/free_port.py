@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 """Owns: ports for the servers of tests. Below the range from which the system takes ports for outgoing connections: whoever knocks
-while a server is down could otherwise be given the server's own port, and the server would not come back.
+while a server is down could otherwise be given the server's own port, and the server would not come back. Each worker of pytest-xdist
+has ports of its own: what one has found, and is about to listen on, no other finds.
 
 usage: free_port.py COUNT   prints so many"""
 
+import os
 import random
 import socket
 import sys
 
-PORTS = range(15000, 32000)
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = range(15000 + WORKER, 32000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 
 
 def free_ports(count):
