@@ -283,24 +283,49 @@ fp_status fpi_lease_confirm(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_
     return held ? FILEPROC_OK : fpi_lease_fence(ups, s, epoch, err);
 }
 
-/* Not when the lease is given back at once, which tells the same; unless nothing was told under this epoch. */
-void fpi_lease_tell(fp_uploads *ups, fpi_session *s)
+/* With the lock, which is let go meanwhile. One at a time, so that an older note does not come last; it tells for all. */
+static void tell_changes(fp_uploads *ups, fpi_session *s)
 {
+    uint64_t changes = s->lease.changes, epoch = s->lease.epoch;
     size_t size;
     note n;
 
-    if (!fpi_lease_is_shared(ups) || (s->lease.claims < 2 && s->lease.told == s->lease.epoch))
+    while (s->lease.telling)
+        pthread_cond_wait(&s->calmer, &s->lock);
+    if (s->lease.changes_told >= changes || s->lease.epoch != epoch) /* or lost: to be read again */
         return;
+    changes = s->lease.changes;
     size = write_note(s, &n);
     s->lease.told = s->lease.epoch;
-    (void)renew(ups, s, &n, size, NULL);
+    s->lease.telling = true;
+    if (renew(ups, s, &n, size, NULL) == FILEPROC_OK)
+        s->lease.changes_told = changes;
+    s->lease.telling = false;
+    pthread_cond_broadcast(&s->calmer);
+}
+
+/* Not when the lease is given back at once, which tells the same; unless nothing was told under this epoch. */
+void fpi_lease_tell(fp_uploads *ups, fpi_session *s)
+{
+    if (!fpi_lease_is_shared(ups))
+        return;
+    s->lease.changes++;
+    if (s->lease.claims >= 2 || s->lease.told != s->lease.epoch)
+        tell_changes(ups, s);
 }
 
 /* ---- giving it back ---- */
 
+static void wait_to_release(fpi_session *s)
+{
+    while (s->lease.claims == 0 && (s->busy || s->lease.telling))
+        pthread_cond_wait(&s->calmer, &s->lock);
+}
+
 void fpi_lease_leave(fp_uploads *ups, fpi_session *s)
 {
     char name[NAME_SIZE];
+    uint64_t changes;
     fp_error e = { 0 };
     fp_lease lease;
     note n;
@@ -308,10 +333,10 @@ void fpi_lease_leave(fp_uploads *ups, fpi_session *s)
     if (!fpi_lease_is_shared(ups))
         return;
     s->lease.claims--;
-    if (s->lease.claims == 0)
-        fpi_session_wait(s);
+    wait_to_release(s);
     if (s->lease.claims || !s->lease.held_until_ms)
         return;
+    changes = s->lease.changes;
     s->lease.held_until_ms = 0;
     s->lease.wanted = false;
     lease = lease_of(ups, s, name);
@@ -320,10 +345,14 @@ void fpi_lease_leave(fp_uploads *ups, fpi_session *s)
         lease.note = n.text;
         s->lease.told = s->lease.epoch;
     }
+    s->lease.telling = true;
     fpi_session_enter(s);
     if (place_release(ups, &lease, &e) < 0) /* it ends by itself */
         fpi_log(ups->ctx, FILEPROC_LOG_DEBUG, "upload", "%s: %s", s->id, e.message);
     fpi_session_leave(ups, s);
+    s->lease.changes_told = changes;
+    s->lease.telling = false;
+    pthread_cond_broadcast(&s->calmer);
 }
 
 /* ---- looking ---- */
@@ -348,6 +377,13 @@ static fp_status look(const fp_uploads *ups, const char *name, fp_lease_info *in
     return rc;
 }
 
+/* With the lock: memory is right. */
+static bool is_ours(const fp_uploads *ups, const fpi_session *s, const fp_lease_info *info)
+{
+    return info->epoch && info->epoch == s->lease.epoch && s->loaded && !s->broken &&
+           strcmp(info->holder, ups->holder) == 0;
+}
+
 fpi_lease_view fpi_lease_look(fp_uploads *ups, fpi_session *s, fpi_lease_progress *progress)
 {
     fp_lease_info info = FILEPROC_LEASE_INFO_INIT;
@@ -365,8 +401,9 @@ fpi_lease_view fpi_lease_look(fp_uploads *ups, fpi_session *s, fpi_lease_progres
     if (look(ups, name, &info) < 0)
         return FPI_VIEW_UNKNOWN;
     pthread_mutex_lock(&s->lock);
-    ours = info.epoch && info.epoch == s->lease.epoch && s->loaded && !s->broken &&
-           strcmp(info.holder, ups->holder) == 0;
+    ours = is_ours(ups, s, &info);
+    if (ours) /* should we die next, nobody must hear of less elsewhere than was shown here */
+        tell_changes(ups, s);
     pthread_mutex_unlock(&s->lock);
     if (ours)
         return FPI_VIEW_OURS;

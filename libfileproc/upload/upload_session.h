@@ -58,8 +58,10 @@ typedef struct fpi_session {
         int64_t
             held_until_ms; /* monotonic: nobody else can have it before; 0 = it was given back */
         int64_t renew_at_ms;
-        size_t claims; /* who needs it */
-        bool wanted;   /* by another engine */
+        size_t claims;                  /* who needs it */
+        bool wanted;                    /* by another engine */
+        bool telling;                   /* somebody is */
+        uint64_t changes, changes_told; /* of what others are told */
     } lease;
 
     /* The digest of the bytes from 0 to hashed. */

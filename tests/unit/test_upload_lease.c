@@ -437,8 +437,10 @@ START_TEST(append_takes_over_at_once_from_another_engine)
         must_create(&a, 1500, id);
         old = must_append(&a, id, 0);
         ck_status(write_content(old, 0, 100, &err), FILEPROC_OK, &err);
-        must_end(old);
+        ck_status(fp_append_commit(old, NULL, &err), FILEPROC_OK, &err);
+        ck_offset(&a, id, 100); /* should a die next, nobody must hear of less at b */
         ck_offset(&b, id, 100);
+        fp_append_free(old);
         old = must_append(&a, id, 100);
         ck_status(write_content(old, 100, 500, &err), FILEPROC_OK, &err);
         began = now_ms();
