@@ -43,6 +43,19 @@ def daemon(request, tmp_path):
     assert wrong is None, f"{wrong}\n{own.log_text()[-4000:]}"
 
 
+@pytest.fixture
+def store(request, tmp_path):
+    """A replicas.Store of the kind that is the parameter."""
+    from replicas import Store
+
+    marker = request.node.get_closest_marker("daemon_options")
+    own = Store(request.param, tmp_path, *(marker.args if marker else ()))
+    request.node.stash[DAEMONS] = own.daemons
+    yield own
+    wrong = own.end() or next(filter(None, map(check_log, own.daemons)), None)
+    assert wrong is None, wrong
+
+
 @pytest.fixture(scope="session")
 def shared_daemon(tmp_path_factory):
     shared = daemon_process.Daemon(tmp_path_factory.mktemp("shared"), "--chunk-size", "64KiB", "--cors-origins",

@@ -4,7 +4,6 @@ Must not know: how leases are kept."""
 
 import hashlib
 import json
-import os
 import pathlib
 import random
 import re
@@ -12,32 +11,23 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 
 import pytest
 
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 
-import s3_bucket  # noqa: E402
 from api import check_problem, complete, content, get, initiate, send_chunk, status, try_chunk  # noqa: E402
-from daemon_process import Daemon  # noqa: E402
 from media_files import PHOTOS  # noqa: E402
 from raw_http import Connection, request  # noqa: E402
 from redis_server import RedisServer, installed  # noqa: E402
+from replicas import Replicas, needs_servers  # noqa: E402
 from tus import TYPE, append, create, offset, patch, upload_id  # noqa: E402
 from watcher import Watcher  # noqa: E402
 
-POSTGRESQL = os.environ.get("FILEPROC_TEST_POSTGRESQL_URI")
-S3 = os.environ.get("FILEPROC_TEST_S3_ENDPOINT")
-needs_servers = pytest.mark.skipif(not (POSTGRESQL and S3), reason="needs PostgreSQL and S3")
 PROXY = pathlib.Path(__file__).parents[1] / "support" / "tcp_proxy.py"
 CHUNK = 64 * 1024
 LEASE = 10  # seconds
 DATA = random.Random(20).randbytes(40 * CHUNK).hex().encode()[:40 * CHUNK]
-
-
-def sql(text):
-    subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", "-c", text, POSTGRESQL], check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture(params=["redis", "database"])
@@ -46,20 +36,12 @@ def pair(request, tmp_path):
     if request.param == "redis" and not installed():
         pytest.skip("needs Redis")
     redis = RedisServer(tmp_path / "redis").start() if request.param == "redis" else None
-    schema, bucket = "locks_" + uuid.uuid4().hex[:12], s3_bucket.make("locks")
-    sql(f"CREATE SCHEMA {schema}")
-    env = {"DATABASE_URL": f"{POSTGRESQL}?options=-csearch_path%3D{schema}", "REDIS_URL": redis.uri if redis else "",
-           "MINIO_ENDPOINT": S3, "MINIO_BUCKET": bucket, "MINIO_ACCESS_KEY": os.environ["FILEPROC_TEST_S3_ACCESS_KEY"],
-           "MINIO_SECRET_KEY": os.environ["FILEPROC_TEST_S3_SECRET_KEY"]}
-    both = [Daemon(tmp_path / name, "--chunk-size", "64KiB", "--workers", "0", env=env).start() for name in ("a", "b")]
-    yield both
-    wrong = [f"{why}\n{one.log_text()[-4000:]}" for one in both if (why := one.end())]
-    sql(f"DROP SCHEMA {schema} CASCADE")
+    own = Replicas(tmp_path, "--chunk-size", "64KiB", REDIS_URL=redis.uri if redis else "").start()
+    yield own.daemons
+    wrong = own.end()
     if redis:
         redis.stop()
-    assert not wrong, wrong
-    for one in both:
-        assert '"status":500' not in one.log_text(), one.log_text()[-4000:]
+    assert wrong is None, wrong
 
 
 class Proxy:

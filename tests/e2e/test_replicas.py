@@ -7,11 +7,9 @@ import json
 import os
 import pathlib
 import random
-import subprocess
 import sys
 import threading
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 
@@ -20,7 +18,6 @@ import pytest
 sys.path.append(str(pathlib.Path(__file__).parents[1] / "support"))
 
 import ietf  # noqa: E402
-import s3_bucket  # noqa: E402
 import tus  # noqa: E402
 from api import (all_items, ask, check_problem, complete, content, get, initiate, send_chunk, status, try_chunk,  # noqa: E402
                  try_complete, wait_until)
@@ -29,17 +26,12 @@ from daemon_process import Daemon  # noqa: E402
 from event_source import EventSource  # noqa: E402
 from raw_http import Connection, request  # noqa: E402
 from redis_server import RedisServer, installed  # noqa: E402
+from replicas import Replicas, needs_servers  # noqa: E402
 from watcher import Watcher  # noqa: E402
 
-POSTGRESQL = os.environ.get("FILEPROC_TEST_POSTGRESQL_URI")
-S3 = os.environ.get("FILEPROC_TEST_S3_ENDPOINT")
-pytestmark = pytest.mark.skipif(not (POSTGRESQL and S3 and installed()), reason="needs PostgreSQL, S3 and Redis")
+pytestmark = [needs_servers, pytest.mark.skipif(not installed(), reason="needs Redis")]
 AWAY_SECONDS = 20 if os.environ.get("FILEPROC_SLOW") == "yes" else 4
 CHUNK = 64 * 1024
-
-
-def sql(text):
-    subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", "-c", text, POSTGRESQL], check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture
@@ -52,19 +44,10 @@ def redis(tmp_path):
 @pytest.fixture
 def pair(tmp_path, redis):
     """The two daemons; they run no jobs, which these tests don't ask for."""
-    schema, bucket = "replicas_" + uuid.uuid4().hex[:12], s3_bucket.make("replicas")
-    sql(f"CREATE SCHEMA {schema}")
-    env = {"DATABASE_URL": f"{POSTGRESQL}?options=-csearch_path%3D{schema}", "REDIS_URL": redis.uri, "MINIO_ENDPOINT": S3,
-           "MINIO_BUCKET": bucket, "MINIO_ACCESS_KEY": os.environ["FILEPROC_TEST_S3_ACCESS_KEY"],
-           "MINIO_SECRET_KEY": os.environ["FILEPROC_TEST_S3_SECRET_KEY"]}
-    both = [Daemon(tmp_path / name, "--chunk-size", "64KiB", "--workers", "0", env=env).start() for name in ("a", "b")]
-    yield both
-    wrong = [f"{why}\n{one.log_text()[-4000:]}" for one in both if (why := one.end())]
-    sql(f"DROP SCHEMA {schema} CASCADE")
-    assert not wrong, wrong
-    for one in both:
-        text = one.log_text()
-        assert "s3cret" not in text and '"status":500' not in text, text[-4000:]
+    own = Replicas(tmp_path, "--chunk-size", "64KiB", REDIS_URL=redis.uri).start()
+    yield own.daemons
+    wrong = own.end()
+    assert wrong is None, wrong
 
 
 def some_bytes(size):

@@ -2,8 +2,6 @@
 Must not know: how the engine puts bytes together."""
 
 import random
-import threading
-import time
 
 import pytest
 
@@ -224,30 +222,3 @@ def test_pieces_expire_with_their_bytes(daemon):
 
 def status_code(daemon, path):
     return call(daemon, "HEAD", path).status_code
-
-
-@pytest.mark.parametrize("round_", range(6))
-@pytest.mark.daemon_options("--chunk-size", "64KiB", "--max-file-size", "300MiB")
-def test_a_kill_while_it_is_put_together_loses_nothing(daemon, round_):
-    rng = random.Random(round_)
-    pieces = [rng.randbytes(24 << 20) for _ in range(3)]
-    paths = [partial(daemon, piece) for piece in pieces]
-    made = []
-
-    def put_together():
-        try:
-            made.append(final(daemon, paths))
-        except (OSError, AssertionError):
-            pass  # killed
-
-    sender = threading.Thread(target=put_together)
-    sender.start()
-    time.sleep(rng.uniform(0, 0.15))
-    daemon.kill()
-    sender.join()
-    daemon.start()
-    path = made[0] if made else final(daemon, paths)  # a client that heard no answer asks again
-    assert final(daemon, paths) == path
-    wait_until(lambda: "Upload-Offset" in head(daemon, path))
-    check_file(daemon, path, b"".join(pieces))
-    assert len(files_named(daemon, "file.txt")) == 1
