@@ -30,7 +30,7 @@ class Replicas:
     def __init__(self, folder, *options, **settings):
         self.database, self.drop = cluster.schema()
         self.bucket = s3_bucket.make("replicas")
-        self.env = {**cluster.environment(self.database, "", self.bucket), "REDIS_URL": "", **settings}
+        self.env = {**cluster.environment(self.database, self.bucket), "REDIS_URL": "", "RABBITMQ_URL": "", **settings}
         self.daemons = [Daemon(pathlib.Path(folder) / name, *options, "--workers", "0", env=self.env) for name in ("a", "b")]
 
     def start(self):
@@ -54,14 +54,13 @@ class Store:
     """What a loop of kills needs of one: daemons, the events that were told, and what is staged."""
 
     def __init__(self, kind, folder, *options):
-        from broker import Broker, Subscriber
+        from broker import Subscriber
         self.kind, self.replicas = kind, None
-        self.broker = Broker(folder / "broker").start() if kind == ALL else None
-        self.subscriber = Subscriber(self.broker.uri) if self.broker else None
+        servers = {"REDIS_URL": cluster.redis(), "RABBITMQ_URL": cluster.broker()} if kind == ALL else {}
+        self.subscriber = Subscriber(servers["RABBITMQ_URL"]) if servers else None
         if kind == FILES:
             self.daemons = [Daemon(folder / "fileprocd", *options, "--workers", "0").start()]
         else:
-            servers = {"REDIS_URL": cluster.REDIS, "RABBITMQ_URL": self.broker.uri} if self.broker else {}
             self.replicas = Replicas(folder, *options, **servers).start()
             self.daemons = self.replicas.daemons
 
@@ -88,7 +87,4 @@ class Store:
             assert ids.keys() == set(subjects), "events of what did not happen"
 
     def end(self):
-        wrong = self.replicas.end() if self.replicas else self.daemons[0].end()
-        if self.broker:
-            self.broker.stop()
-        return wrong
+        return self.replicas.end() if self.replicas else self.daemons[0].end()
