@@ -319,7 +319,8 @@ START_TEST(transactions_run_as_if_one_after_the_other)
     world_open(&w, "");
     run_skew(&w, 0, s);
     ck_assert_int_eq(sql_number(w.db, "SELECT MAX(n) FROM t"), 2); /* one saw the other's 1 */
-    ck_assert_int_eq(s[0].runs + s[1].runs, 3);
+    /* the second try of one may come before the other one has ended */
+    ck_assert_int_ge(s[0].runs + s[1].runs, 3);
     run_skew(&w, FILEPROC_TX_READ_COMMITTED, s);
     ck_assert_int_eq(sql_number(w.db, "SELECT MAX(n) FROM t"), 1); /* as asked for */
     ck_assert_int_eq(s[0].runs + s[1].runs, 2);
