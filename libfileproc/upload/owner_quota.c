@@ -4,6 +4,8 @@
 
 #include "upload/upload_private.h"
 
+#define FORGET_MS INT64_C(86400000)
+
 /* What an owner has, with what his unfinished uploads will come to. */
 typedef struct usage {
     uint64_t uploads, bytes;
@@ -164,4 +166,18 @@ fp_status fpi_owner_quota_claim(fp_uploads *ups, const fp_upload *upload, uint64
     if (rc == FILEPROC_OK)
         *granted = call.granted;
     return rc;
+}
+
+static fp_status forget_body(fp_tx *tx, void *user_data, fp_error *err)
+{
+    const fp_value before = FILEPROC_V_INT(*(const int64_t *)user_data);
+
+    return fp_tx_exec(tx, "DELETE FROM upload_owners WHERE touched_at < $1", &before, 1, NULL, err);
+}
+
+fp_status fpi_owner_quota_forget(const fp_uploads *ups, fp_error *err)
+{
+    int64_t before_ms = fpi_now_ms(ups->ctx) - FORGET_MS;
+
+    return fp_database_transact(ups->db, 0, forget_body, &before_ms, err);
 }

@@ -21,4 +21,7 @@ bool fpi_owner_quota_metered(const fp_uploads *ups, const fp_upload *upload);
 fp_status fpi_owner_quota_claim(fp_uploads *ups, const fp_upload *upload, uint64_t needed,
                                 uint64_t wanted, uint64_t *granted, fp_error *err);
 
+/** Removes what is kept of owners who have begun nothing for a day: only who begins something at the moment needs it. */
+fp_status fpi_owner_quota_forget(const fp_uploads *ups, fp_error *err);
+
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/options.h"
+#include "upload/owner_quota.h"
 #include "upload/lease_rows.h"
 #include "upload/upload_concat.h"
 #include "upload/upload_reap.h"
@@ -257,6 +258,13 @@ static void forget_leases(fpi_reap_pass *p)
         fpi_reap_note_failure(p, fpi_lease_rows_forget(p->ups->db, &e), &e);
 }
 
+static void forget_owners(fpi_reap_pass *p)
+{
+    fp_error e = { 0 };
+
+    fpi_reap_note_failure(p, fpi_owner_quota_forget(p->ups, &e), &e);
+}
+
 typedef struct tally {
     int64_t before_ms;
     uint64_t old, open;
@@ -320,6 +328,7 @@ fp_status fp_uploads_reap(fp_uploads *ups, int64_t grace_ms, fp_reaped *did, fp_
     reap_server(&p);
     forget(&p);
     forget_leases(&p);
+    forget_owners(&p);
     count_rows(&p);
     return finish(&p, did);
 }

@@ -317,6 +317,32 @@ START_TEST(many_that_grow_at_once_get_no_more_than_is_allowed)
 }
 END_TEST
 
+static int64_t owner_rows(void)
+{
+    return sql_number(w.db, "SELECT COUNT(*) FROM upload_owners");
+}
+
+START_TEST(owners_who_begin_nothing_are_forgotten_and_may_come_back)
+{
+    EACH_LIMITED(5000, 0)
+    {
+        fp_error err = { 0 };
+        char id[FPI_UUID_SIZE];
+
+        must_begin_for("alice", 3000, id);
+        atomic_fetch_add(&w.now_ms, 23 * 3600 * 1000);
+        must_begin_for("bob", 3000, id);
+        ck_status(fp_uploads_reap(w.ups, 0, NULL, &err), FILEPROC_OK, &err);
+        ck_assert_int_eq(owner_rows(), 2);
+        atomic_fetch_add(&w.now_ms, 2 * 3600 * 1000);
+        ck_status(fp_uploads_reap(w.ups, 0, NULL, &err), FILEPROC_OK, &err);
+        ck_assert_int_eq(owner_rows(), 1);
+        must_begin_for("alice", 3000, id); /* hers has expired */
+        ck_refused("alice", 3000, "quota_exceeded");
+    }
+}
+END_TEST
+
 START_TEST(setting_aside_survives_every_allocation_failure)
 {
     fp_uploads_options o = FILEPROC_UPLOADS_OPTIONS_INIT;
@@ -348,9 +374,9 @@ START_TEST(setting_aside_survives_every_allocation_failure)
 }
 END_TEST
 
-RUN_TESTS("owner_quota", bytes_of_files_and_unfinished_uploads_count,
-          unfinished_uploads_are_counted, answer_under_a_key_is_no_new_upload,
-          many_at_once_get_no_more_than_is_allowed,
+RUN_TESTS("owner_quota", owners_who_begin_nothing_are_forgotten_and_may_come_back,
+          bytes_of_files_and_unfinished_uploads_count, unfinished_uploads_are_counted,
+          answer_under_a_key_is_no_new_upload, many_at_once_get_no_more_than_is_allowed,
           upload_of_unknown_size_grows_to_what_is_left_and_no_further,
           size_that_is_declared_late_counts_as_one_declared_at_once,
           many_that_grow_at_once_get_no_more_than_is_allowed,
