@@ -26,17 +26,28 @@ static fp_status commit_part(const fpi_commit *c, fp_error *err)
     return rc;
 }
 
-static fp_status make_durable(const fpi_commit *c, fp_error *err)
+static fp_status store(const fpi_commit *c, fp_error *err)
 {
     fp_error e = { 0 };
+    fp_status rc =
+        c->part ? commit_part(c, &e) : fp_assembly_adopt(c->session->assembly, c->adoption, &e);
+
+    if (rc < 0)
+        return fpi_session_explain(c->ups, c->session, rc, &e, err);
+    return fpi_lease_confirm(c->ups, c->session, c->epoch, err);
+}
+
+static fp_status make_durable(const fpi_commit *c, fp_error *err)
+{
     fp_status rc = fpi_lease_fence(c->ups, c->session, c->epoch, err);
 
     if (rc < 0)
         return rc;
-    rc = c->part ? commit_part(c, &e) : fp_assembly_adopt(c->session->assembly, c->adoption, &e);
-    if (rc < 0)
-        return fpi_session_explain(c->ups, c->session, rc, &e, err);
-    return fpi_lease_confirm(c->ups, c->session, c->epoch, err);
+    rc = store(c, err);
+    pthread_mutex_lock(&c->session->lock);
+    fpi_lease_pass(c->ups, c->session);
+    pthread_mutex_unlock(&c->session->lock);
+    return rc;
 }
 
 /* With the lock held. */

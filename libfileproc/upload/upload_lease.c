@@ -14,6 +14,8 @@
 #define PAUSE_MS 20
 #define LOOKS 10
 #define NAME_SIZE (sizeof("upload:") + FPI_UUID_SIZE)
+/* A commit is waited for no longer than this part of a lease, as its engine may be dead. */
+#define COMMIT_SHARE 8u
 
 /* ---- where leases are ---- */
 
@@ -41,10 +43,11 @@ static fp_status place_release(const fp_uploads *ups, const fp_lease *lease, fp_
                       : fpi_lease_rows_release(ups->db, lease, err);
 }
 
-static fp_status place_look(const fp_uploads *ups, const char *name, fp_lease_info *info)
+static fp_status place_look(const fp_uploads *ups, const char *name, fp_lease_info *info,
+                            fp_error *err)
 {
-    return ups->cache ? fp_lease_look(ups->cache, name, info, NULL)
-                      : fpi_lease_rows_look(ups->db, name, info, NULL);
+    return ups->cache ? fp_lease_look(ups->cache, name, info, err)
+                      : fpi_lease_rows_look(ups->db, name, info, err);
 }
 
 /* ---- what the others are told ---- */
@@ -80,15 +83,33 @@ static bool read_note(const fp_lease_info *info, fpi_lease_progress *p)
     return true;
 }
 
-static fp_lease lease_of(const fp_uploads *ups, const fpi_session *s, char name[NAME_SIZE])
+static fp_lease lease_named(const fp_uploads *ups, const fpi_session *s, const char *what,
+                            char name[NAME_SIZE])
 {
     fp_lease lease = FILEPROC_LEASE_INIT;
 
-    snprintf(name, NAME_SIZE, "upload:%s", s->id);
+    snprintf(name, NAME_SIZE, "%s:%s", what, s->id);
     lease.name = name;
     lease.holder = ups->holder;
+    return lease;
+}
+
+static fp_lease lease_of(const fp_uploads *ups, const fpi_session *s, char name[NAME_SIZE])
+{
+    fp_lease lease = lease_named(ups, s, "upload", name);
+
     lease.epoch = s->lease.epoch;
     lease.ttl_ms = ups->lease_ms;
+    return lease;
+}
+
+/* Says that commits are on their way: apart from the other, which may be taken over meanwhile. */
+static fp_lease lease_of_commits(const fp_uploads *ups, const fpi_session *s, char name[NAME_SIZE])
+{
+    fp_lease lease = lease_named(ups, s, "commit", name);
+
+    lease.epoch = s->lease.commits_epoch;
+    lease.ttl_ms = ups->lease_ms / COMMIT_SHARE;
     return lease;
 }
 
@@ -145,6 +166,7 @@ static fp_status take(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_error 
         s->lease.epoch = lease.epoch;
         s->loaded = false;
         s->broken = true;
+        s->lease.unsettled = true;
         if (s->pins && ups->on_lost)
             ups->on_lost(ups->user_data, s->id);
     }
@@ -182,6 +204,28 @@ static bool is_wanted_elsewhere(const fpi_session *s)
     return s->lease.wanted && s->lease.claims && fpi_monotonic_ms() < s->lease.held_until_ms;
 }
 
+/* With the lock, which is let go meanwhile. What passed the fence before the lease changed hands may still be on its way to the record,
+ * which is read next: CONFLICT. Whoever looks meanwhile has read what was there before. */
+static fp_status settle(fp_uploads *ups, fpi_session *s, fp_error *err)
+{
+    fp_lease_info info = FILEPROC_LEASE_INFO_INIT;
+    char name[NAME_SIZE];
+    fp_lease lease = lease_of_commits(ups, s, name);
+    fp_status rc;
+
+    fpi_session_enter(s);
+    rc = place_look(ups, lease.name, &info, err);
+    fpi_session_leave(ups, s);
+    if (rc < 0)
+        return rc;
+    if (info.left_ms > 0 && strcmp(info.holder, ups->holder) != 0)
+        return FILEPROC_ERR_CONFLICT;
+    s->lease.unsettled = false;
+    s->loaded = false;
+    s->broken = true;
+    return FILEPROC_OK;
+}
+
 fp_status fpi_lease_enter(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_error *err)
 {
     int64_t until = fpi_monotonic_ms() + PATIENCE_MS;
@@ -197,6 +241,8 @@ fp_status fpi_lease_enter(fp_uploads *ups, fpi_session *s, uint32_t flags, fp_er
         rc = FILEPROC_ERR_CONFLICT;
         if (!is_wanted_elsewhere(s) || flags)
             rc = take(ups, s, flags, &e);
+        if (rc == FILEPROC_OK && s->lease.unsettled)
+            rc = settle(ups, s, &e);
         if (rc != FILEPROC_ERR_CONFLICT)
             break;
         if (fpi_monotonic_ms() >= until)
@@ -252,35 +298,128 @@ fp_status fpi_lease_keep(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_err
     return FILEPROC_OK;
 }
 
-fp_status fpi_lease_fence(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err)
+/* With the lock, which is let go meanwhile. */
+static fp_status still_held(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err)
 {
     fp_error e = { 0 };
+    fp_status rc = s->lease.epoch == epoch ? renew(ups, s, NULL, 0, &e) : FILEPROC_ERR_CONFLICT;
+
+    if (rc == FILEPROC_ERR_CONFLICT || s->lease.epoch != epoch)
+        return lost(err);
+    if (rc < 0 && fpi_monotonic_ms() >= s->lease.held_until_ms)
+        return away(rc, &e, err);
+    return FILEPROC_OK;
+}
+
+/* With the lock. One at a time, so that what is said last is right. */
+static void wait_to_announce(fpi_session *s)
+{
+    while (s->lease.announcing)
+        pthread_cond_wait(&s->calmer, &s->lock);
+}
+
+static void begin_announcing(fpi_session *s)
+{
+    s->lease.announcing = true;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void end_announcing(fpi_session *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->lease.announcing = false;
+    pthread_cond_broadcast(&s->calmer);
+}
+
+/* With the lock, which is let go meanwhile. CONFLICT while those of another engine are on their way. A place that is away is no
+ * hindrance: who can't reach it takes nothing over. */
+static fp_status announce(fp_uploads *ups, fpi_session *s)
+{
+    int64_t began = fpi_monotonic_ms();
+    char name[NAME_SIZE];
+    fp_lease lease;
+    fp_status rc;
+
+    wait_to_announce(s);
+    lease = lease_of_commits(ups, s, name);
+    begin_announcing(s);
+    rc = place_acquire(ups, &lease, 0, NULL);
+    end_announcing(s);
+    if (rc == FILEPROC_ERR_CONFLICT)
+        return rc;
+    if (rc == FILEPROC_OK) {
+        s->lease.commits_epoch = lease.epoch;
+        s->lease.commits_until_ms = began + ups->lease_ms / COMMIT_SHARE;
+    }
+    s->lease.commits++;
+    return FILEPROC_OK;
+}
+
+/* First it is announced, then asked whether the lease is held: whoever takes over does it in the other order, so he waits, or we
+ * are refused. */
+static fp_status fence(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err)
+{
+    int64_t until = fpi_monotonic_ms() + PATIENCE_MS;
+    fp_status announced, rc;
+
+    for (;;) {
+        announced = announce(ups, s);
+        rc = still_held(ups, s, epoch, err);
+        if (rc < 0 || announced == FILEPROC_OK)
+            break;
+        if (fpi_monotonic_ms() >= until)
+            return busy(err, "another server stores bytes of the upload");
+        pause_unlocked(s);
+    }
+    if (rc < 0 && announced == FILEPROC_OK)
+        fpi_lease_pass(ups, s);
+    return rc;
+}
+
+fp_status fpi_lease_fence(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err)
+{
     fp_status rc;
 
     if (!fpi_lease_is_shared(ups))
         return FILEPROC_OK;
     pthread_mutex_lock(&s->lock);
-    rc = s->lease.epoch == epoch ? renew(ups, s, NULL, 0, &e) : FILEPROC_ERR_CONFLICT;
-    if (rc == FILEPROC_ERR_CONFLICT || s->lease.epoch != epoch)
-        rc = lost(err);
-    else if (rc < 0 && fpi_monotonic_ms() < s->lease.held_until_ms)
-        rc = FILEPROC_OK;
-    else if (rc < 0)
-        rc = away(rc, &e, err);
+    rc = fence(ups, s, epoch, err);
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
 
 fp_status fpi_lease_confirm(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err)
 {
-    bool held;
+    fp_status rc = FILEPROC_OK;
+    int64_t now;
 
     if (!fpi_lease_is_shared(ups))
         return FILEPROC_OK;
     pthread_mutex_lock(&s->lock);
-    held = s->lease.epoch == epoch && fpi_monotonic_ms() < s->lease.held_until_ms;
+    now = fpi_monotonic_ms();
+    if (s->lease.epoch != epoch || now >= s->lease.held_until_ms ||
+        now >= s->lease.commits_until_ms)
+        rc = still_held(ups, s, epoch, err);
     pthread_mutex_unlock(&s->lock);
-    return held ? FILEPROC_OK : fpi_lease_fence(ups, s, epoch, err);
+    return rc;
+}
+
+void fpi_lease_pass(fp_uploads *ups, fpi_session *s)
+{
+    char name[NAME_SIZE];
+    fp_lease lease;
+
+    if (!fpi_lease_is_shared(ups))
+        return;
+    s->lease.commits--;
+    wait_to_announce(s);
+    if (s->lease.commits)
+        return;
+    lease = lease_of_commits(ups, s, name);
+    begin_announcing(s);
+    if (place_release(ups, &lease, NULL) < 0) /* it ends by itself */
+        fpi_log(ups->ctx, FILEPROC_LOG_DEBUG, "upload", "%s: commits end by themselves", s->id);
+    end_announcing(s);
 }
 
 /* With the lock, which is let go meanwhile. One at a time, so that an older note does not come last; it tells for all. */
@@ -367,12 +506,12 @@ static bool is_told(const fp_lease_info *info)
 /* Who has just taken a lease reads first, and then tells. */
 static fp_status look(const fp_uploads *ups, const char *name, fp_lease_info *info)
 {
-    fp_status rc = place_look(ups, name, info);
+    fp_status rc = place_look(ups, name, info, NULL);
 
     for (int i = 0; rc == FILEPROC_OK && i < LOOKS && info->left_ms > 0 && info->note_size == 0;
          i++) {
         nanosleep(&(struct timespec){ 0, PAUSE_MS * 1000000L }, NULL);
-        rc = place_look(ups, name, info);
+        rc = place_look(ups, name, info, NULL);
     }
     return rc;
 }

@@ -26,11 +26,14 @@ void fpi_lease_leave(fp_uploads *ups, fpi_session *s);
  *  when another has it by now. */
 fp_status fpi_lease_keep(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err);
 /** Without the lock, before something becomes durable: as fpi_lease_keep(), and asks in any case. While the cache is away the time
- *  that was granted before counts. */
+ *  that was granted before counts. On success whoever takes the upload over waits until fpi_lease_pass(), for an eighth of a lease at the
+ *  most, before he reads what is there. */
 fp_status fpi_lease_fence(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err);
 /** Without the lock, after something became durable: BUSY when that took so long, or the process slept so long, that another may have
  *  taken the upload over meanwhile. What is durable is not to be acknowledged then; sent again, it is compared with what counts. */
 fp_status fpi_lease_confirm(fp_uploads *ups, fpi_session *s, uint64_t epoch, fp_error *err);
+/** With the lock held, which is let go meanwhile: what passed the fence is in the record, or never will be. */
+void fpi_lease_pass(fp_uploads *ups, fpi_session *s);
 /** With the lock held, which is let go meanwhile: tells the others how far the upload is. */
 void fpi_lease_tell(fp_uploads *ups, fpi_session *s);
 

@@ -62,6 +62,11 @@ typedef struct fpi_session {
         bool wanted;                    /* by another engine */
         bool telling;                   /* somebody is */
         uint64_t changes, changes_told; /* of what others are told */
+        size_t commits;                 /* that are on their way to the record */
+        uint64_t commits_epoch;         /* of the lease that says so */
+        int64_t commits_until_ms;       /* monotonic: others wait for them for so long */
+        bool announcing;                /* somebody says so, or that there is none any more */
+        bool unsettled; /* those of whoever had the upload before may still be on their way */
     } lease;
 
     /* The digest of the bytes from 0 to hashed. */

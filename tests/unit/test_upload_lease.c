@@ -7,110 +7,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "cache/cache_private.h"
 #include "fault.h"
+#include "gated_cache.h"
 #include "runner.h"
 #include "storage_contract.h"
 #include "upload/upload_private.h"
 #include "upload_world.h"
 
 #define LEASE_MS 400u
-
-/* ---- a cache that can go away and forget ---- */
-
-static struct {
-    pthread_mutex_t lock;
-    fp_context *ctx;
-    void *inner; /* the driver mem's */
-    bool away;
-    int acquired, renewed;
-} cache = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static fp_status cache_gate(fp_error *err)
-{
-    if (!cache.away)
-        return FILEPROC_OK;
-    return fp_error_setf(err, FILEPROC_ERR_BUSY, "the test took the cache away");
-}
-
-static fp_status open_inner(fp_context *ctx, fp_error *err)
-{
-    fp_cache_options o = FILEPROC_CACHE_OPTIONS_INIT;
-
-    o.max_bytes = 1u << 20;
-    return fpi_cache_mem_driver.open(ctx, "mem:", &o, &cache.inner, err);
-}
-
-static fp_status gated_open(fp_context *ctx, const char *uri, const fp_cache_options *opts,
-                            void **self, fp_error *err)
-{
-    fp_status rc = open_inner(ctx, err);
-
-    (void)uri;
-    (void)opts;
-    cache.ctx = ctx;
-    cache.away = false;
-    cache.acquired = cache.renewed = 0;
-    if (rc == FILEPROC_OK)
-        *self = &cache;
-    return rc;
-}
-
-static void gated_close(void *self)
-{
-    (void)self;
-    fpi_cache_mem_driver.close(cache.inner);
-}
-
-/* Everything but the call itself is the driver's. */
-#define GATED(count, call)                                                                         \
-    fp_status rc;                                                                                  \
-    (void)self;                                                                                    \
-    pthread_mutex_lock(&cache.lock);                                                               \
-    rc = cache_gate(err);                                                                          \
-    count;                                                                                         \
-    if (rc == FILEPROC_OK)                                                                         \
-        rc = fpi_cache_mem_driver.call;                                                            \
-    pthread_mutex_unlock(&cache.lock);                                                             \
-    return rc
-
-static fp_status gated_acquire(void *self, fp_lease *lease, uint32_t flags, fp_error *err)
-{
-    GATED(cache.acquired++, lease_acquire(cache.inner, lease, flags, err));
-}
-
-static fp_status gated_renew(void *self, fp_lease *lease, uint32_t flags, fp_error *err)
-{
-    GATED(cache.renewed++, lease_renew(cache.inner, lease, flags, err));
-}
-
-static fp_status gated_release(void *self, const fp_lease *lease, uint32_t flags, fp_error *err)
-{
-    GATED((void)0, lease_release(cache.inner, lease, flags, err));
-}
-
-static fp_status gated_look(void *self, const char *name, fp_lease_info *info, uint32_t flags,
-                            fp_error *err)
-{
-    GATED((void)0, lease_look(cache.inner, name, info, flags, err));
-}
-
-static void cache_set_away(bool away)
-{
-    pthread_mutex_lock(&cache.lock);
-    cache.away = away;
-    pthread_mutex_unlock(&cache.lock);
-}
-
-static void cache_flush(void)
-{
-    fp_error err = { 0 };
-
-    pthread_mutex_lock(&cache.lock);
-    fpi_cache_mem_driver.close(cache.inner);
-    ck_status(open_inner(cache.ctx, &err), FILEPROC_OK, &err);
-    pthread_mutex_unlock(&cache.lock);
-}
 
 /* ---- two engines ---- */
 
@@ -121,21 +25,6 @@ static bool in_database; /* the leases, instead of in the cache */
 static uint32_t lease_ms = LEASE_MS;
 static int64_t idle_ms;
 
-static const fp_cache_driver *gated_driver(void)
-{
-    static fp_cache_driver driver;
-
-    driver = fpi_cache_mem_driver;
-    driver.scheme = "gated";
-    driver.open = gated_open;
-    driver.close = gated_close;
-    driver.lease_acquire = gated_acquire;
-    driver.lease_renew = gated_renew;
-    driver.lease_release = gated_release;
-    driver.lease_look = gated_look;
-    return &driver;
-}
-
 static void open_cache(const fp_allocator *allocator)
 {
     fp_context_options o = FILEPROC_CONTEXT_OPTIONS_INIT;
@@ -143,7 +32,8 @@ static void open_cache(const fp_allocator *allocator)
 
     o.allocator = allocator;
     ck_status(fp_context_new(&o, &cache_ctx, &err), FILEPROC_OK, &err);
-    ck_status(fp_context_add_cache_driver(cache_ctx, gated_driver(), &err), FILEPROC_OK, &err);
+    ck_status(fp_context_add_cache_driver(cache_ctx, gated_cache_driver(), &err), FILEPROC_OK,
+              &err);
     ck_status(fp_cache_open(cache_ctx, "gated:", NULL, &shared, &err), FILEPROC_OK, &err);
 }
 
@@ -161,7 +51,7 @@ static void forget_leases(void)
     if (in_database)
         ck_status(fp_database_transact(a.db, 0, delete_leases, NULL, &err), FILEPROC_OK, &err);
     else
-        cache_flush();
+        gated_cache_flush();
 }
 
 static void set_place(fp_uploads_options *o)
@@ -380,12 +270,12 @@ START_TEST(one_engine_stays_the_holder_and_reads_nothing_again)
     open_two(false);
     must_create(&a, 100000, id);
     must_chunk(&a, id, 0, 1);
-    renewed = cache.renewed;
+    renewed = gated_cache_renewed();
     for (uint64_t chunk = 1; chunk < 100; chunk++)
         must_chunk(&a, id, chunk, 1);
-    /* One for the upload; for each chunk one to begin, one to commit. */
-    ck_assert_int_eq(cache.acquired, 101);
-    ck_assert_int_eq(cache.renewed - renewed, 99);
+    /* One for the upload; for each chunk one to begin, one to say that it commits, one to be sure. */
+    ck_assert_int_eq(gated_cache_acquired(), 201);
+    ck_assert_int_eq(gated_cache_renewed() - renewed, 99);
     fp_upload_free(must_complete(&a, id));
     close_two();
 }
@@ -735,6 +625,55 @@ START_TEST(commit_that_outlives_its_lease_is_not_acknowledged)
 }
 END_TEST
 
+static void *append_all_at_b(void *id)
+{
+    fp_error err = { 0 };
+    fp_append *append = NULL;
+    fp_status rc = fp_append_begin(b.ups, id, 0, NULL, &append, &err);
+
+    if (rc == FILEPROC_OK && write_content(append, 0, 700, &err) == FILEPROC_OK)
+        (void)!fp_append_commit(append, NULL, &err);
+    fp_append_free(append);
+    ck_reason(rc, FILEPROC_ERR_CONFLICT, "offset_mismatch", &err);
+    return NULL;
+}
+
+static pthread_t newcomer;
+
+/* Between the fence and the record. */
+static void take_over_at_b(int slot, void *id)
+{
+    if (slot != SLOT_COMMIT)
+        return;
+    a.on_slot = NULL;
+    ck_assert_int_eq(pthread_create(&newcomer, NULL, append_all_at_b, id), 0);
+    pause_ms(LEASE_MS / 20);
+}
+
+START_TEST(who_takes_over_in_the_middle_of_a_commit_finds_its_bytes)
+{
+    for (int i = 0; i < 2; i++) {
+        char id[FPI_UUID_SIZE];
+        fp_error err = { 0 };
+        fp_append *append;
+
+        in_database = i;
+        open_two(false);
+        must_create(&a, 1500, id);
+        a.slot_data = id;
+        append = must_append(&a, id, 0);
+        ck_status(write_content(append, 0, 500, &err), FILEPROC_OK, &err);
+        a.on_slot = take_over_at_b;
+        must_end(append);
+        pthread_join(newcomer, NULL);
+        ck_offset(&a, id, 500);
+        ck_offset(&b, id, 500);
+        close_two();
+        in_database = false;
+    }
+}
+END_TEST
+
 START_TEST(chunks_side_by_side_at_two_engines_all_arrive)
 {
     EACH_PLACE(i)
@@ -796,16 +735,16 @@ START_TEST(cache_that_is_away_stops_writing_and_not_reading)
         must_create(&a, 3000, id);
         must_chunk(&a, id, 0, 1);
         must_chunk(&b, id, 1, 1);
-        cache_set_away(true);
+        gated_cache_set_away(true);
         ck_status(try_chunk(&a, id, 2, 1, &err), FILEPROC_ERR_BUSY, &err);
         ck_status(fp_upload_complete(a.ups, id, &u, &err), FILEPROC_ERR_BUSY, &err);
         ck_status(fp_upload_cancel(a.ups, id, &err), FILEPROC_ERR_BUSY, &err);
         ck_upload(&a, id, "uploading", 2);
         ck_upload(&b, id, "uploading", 2);
-        cache_set_away(false);
+        gated_cache_set_away(false);
         must_chunk(&a, id, 2, 1);
         fp_upload_free(must_complete(&b, id));
-        cache_set_away(true);
+        gated_cache_set_away(true);
         ck_upload(&a, id, "completed", 3);
         ck_status(fp_upload_complete(b.ups, id, &u, &err), FILEPROC_OK, &err);
         fp_upload_free(u);
@@ -824,21 +763,21 @@ START_TEST(chunk_under_way_may_end_while_the_cache_is_away)
     must_create(&a, 2000, id);
     content_fill(1, 0, bytes, sizeof(bytes));
     c = must_begin(&a, id, 0);
-    cache_set_away(true);
+    gated_cache_set_away(true);
     ck_status(fp_chunk_write(c, bytes, sizeof(bytes), &err), FILEPROC_OK, &err);
     ck_status(fp_chunk_commit(c, NULL, &err), FILEPROC_OK, &err); /* it was promised for longer */
     fp_chunk_free(c);
     ck_upload(&b, id, "uploading", 1);
-    cache_set_away(false);
+    gated_cache_set_away(false);
     pause_ms(LEASE_MS + 50); /* so long the cache says what it was told last */
     ck_upload(&b, id, "uploading", 1);
     c = must_begin(&a, id, 1);
     ck_status(fp_chunk_write(c, bytes, sizeof(bytes), &err), FILEPROC_OK, &err);
-    cache_set_away(true);
+    gated_cache_set_away(true);
     pause_ms(LEASE_MS + 50);
     ck_status(fp_chunk_commit(c, NULL, &err), FILEPROC_ERR_BUSY, &err); /* too long */
     fp_chunk_free(c);
-    cache_set_away(false);
+    gated_cache_set_away(false);
     close_two();
 }
 END_TEST
@@ -980,6 +919,7 @@ RUN_TESTS("upload_lease", upload_may_alternate_between_engines,
           engine_waits_for_one_that_is_at_work, engine_that_stays_at_work_makes_others_busy,
           silent_writer_loses_the_upload_and_writes_no_more, commit_under_a_lost_lease_is_refused,
           commit_that_outlives_its_lease_is_not_acknowledged,
+          who_takes_over_in_the_middle_of_a_commit_finds_its_bytes,
           chunks_side_by_side_at_two_engines_all_arrive, cancelling_takes_over_at_once,
           cache_that_is_away_stops_writing_and_not_reading,
           chunk_under_way_may_end_while_the_cache_is_away, place_that_forgets_loses_nothing,
