@@ -59,13 +59,22 @@ class Whole:
                 self.told[index] = int(reply.headers["Upload-Offset"])
             reply = self.look(index)
 
-    def look(self, index, daemon=None):
+    def look(self, index):
         """What is shown of a piece is there, whatever happens next."""
-        reply = at_last(lambda: tus.call(daemon or self.daemon(), "HEAD", self.paths[index]))
+        before = self.told[index]
+        reply = at_last(lambda: tus.call(self.daemon(), "HEAD", self.paths[index]))
         if reply.status_code == 200:
-            before, self.told[index] = self.told[index], int(reply.headers["Upload-Offset"])
-            assert before <= self.told[index] <= len(self.pieces[index]), f"{before} was told, {self.told[index]} is there"
+            shown = int(reply.headers["Upload-Offset"])
+            assert before <= shown <= len(self.pieces[index]), f"{before} was told, {shown} is there"
+            self.told[index] = max(self.told[index], shown)
         return reply
+
+    def watch(self, over):
+        """Somebody else, who looks at the pieces all the time."""
+        rng = random.Random(1)
+        while not over.is_set():
+            self.look(rng.randrange(len(self.pieces)))
+            time.sleep(rng.uniform(0, 0.003))
 
     def fill(self, reached):
         """In any order, a piece of a piece at a time; the very last bytes are those that put all together."""
@@ -124,20 +133,21 @@ class Whole:
 
 
 class Victim:
-    """Runs a client, and kills a daemon some time after the moment has come."""
+    """Runs a client and one who watches, and kills a daemon some time after the moment has come."""
 
     def __init__(self, whole, moment, rng):
-        self.whole, self.moment, self.came, self.failure = whole, moment, threading.Event(), None
-        self.delay = rng.uniform(0, MOMENTS[moment])
-        self.thread = threading.Thread(target=self.run, args=(rng.random() < 0.5,))
+        self.whole, self.moment, self.came, self.over, self.failures = whole, moment, threading.Event(), threading.Event(), []
+        self.delay, unfinished = rng.uniform(0, MOMENTS[moment]), rng.random() < 0.5
+        self.threads = [threading.Thread(target=self.run, args=what) for what in
+                        ((whole.live, unfinished, self.reached), (whole.watch, self.over))]
 
-    def run(self, unfinished):
+    def run(self, what, *arguments):
         try:
-            self.whole.live(unfinished, self.reached)
+            what(*arguments)
         except (OSError, requests.RequestException, http.client.HTTPException):
             pass  # killed; also a client of both may be at the dead one next
         except BaseException as failure:
-            self.failure = failure
+            self.failures.append(failure)
         self.came.set()
 
     def reached(self, moment):
@@ -145,12 +155,15 @@ class Victim:
             self.came.set()
 
     def kill(self, daemon):
-        self.thread.start()
+        for thread in self.threads:
+            thread.start()
         self.came.wait(60)
         time.sleep(self.delay)
         daemon.kill()
-        self.thread.join(60)
-        assert not self.thread.is_alive() and self.failure is None, self.failure
+        self.over.set()
+        for thread in self.threads:
+            thread.join(60)
+        assert not any(thread.is_alive() for thread in self.threads) and not self.failures, self.failures
 
 
 def one_round(store, rng, number):
