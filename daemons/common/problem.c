@@ -53,8 +53,9 @@ int fpd_problem_status(const fp_error *err)
         for (size_t i = 0; i < sizeof(by_reason) / sizeof(*by_reason); i++)
             if (by_reason[i].reason == err->cause)
                 return by_reason[i].status;
-    if (err->code == FILEPROC_ERR_IO && (err->flags & FILEPROC_ERROR_RETRYABLE))
-        return 503; /* a connection that broke, not a disk */
+    if (err->code == FILEPROC_ERR_IO &&
+        (err->flags & (FILEPROC_ERROR_RETRYABLE | FILEPROC_ERROR_UNCERTAIN)))
+        return 503; /* a connection that broke, not a disk; clients know that they don't know */
     for (size_t i = 0; i < sizeof(by_code) / sizeof(*by_code); i++)
         if (by_code[i].code == err->code)
             return by_code[i].status;

@@ -125,8 +125,8 @@ typedef fp_status (*fp_tx_fn)(fp_tx *tx, void *user_data, fp_error *err);
  * transactions of several threads are committed together (group commit): one sync serves all of them.
  *
  * The connection to a server may break while it commits. The server is then asked what became of the transaction; only when
- * it can't be asked within the time, or has crashed meanwhile, the answer is FILEPROC_ERR_IO with domain "pq" and a
- * message that says so: the changes may have been made or not. Whoever repeats such a call must be able to
+ * it can't be asked within the time, or has crashed meanwhile, the answer is FILEPROC_ERR_IO with
+ * FILEPROC_ERROR_UNCERTAIN: the changes may have been made or not. Whoever repeats such a call must be able to
  * recognise his own work, by an id chosen before, for example.
  *
  * @param db         Borrowed.

@@ -37,6 +37,9 @@ enum {
 #define FILEPROC_ERROR_RETRYABLE 1u
 /** fp_error.flags: the same input can never succeed. */
 #define FILEPROC_ERROR_PERMANENT 2u
+/** fp_error.flags: it may have been done all the same, since the connection broke before the answer. Whoever calls again must be able to
+ *  recognise his own work. */
+#define FILEPROC_ERROR_UNCERTAIN 4u
 
 /**
  * The reasons: finer than the codes, for programs that tell cases apart. An error with a reason has
@@ -115,7 +118,7 @@ enum {
 typedef struct fp_error {
     fp_status code;          /**< FILEPROC_ERR_*, the same as the return value. */
     int32_t cause;           /**< errno, SQLite code, reason...: see domain; 0 = none. */
-    uint32_t flags;          /**< FILEPROC_ERROR_RETRYABLE, FILEPROC_ERROR_PERMANENT. */
+    uint32_t flags;          /**< FILEPROC_ERROR_RETRYABLE, _PERMANENT, _UNCERTAIN. */
     uint32_t retry_after_ms; /**< A hint of the peer; 0 = none. */
     uint64_t reserved[2];    /**< 0. */
     char domain[16];         /**< "fileproc" (cause is a reason), "errno", "sqlite", ...; "" = none. */

@@ -155,9 +155,13 @@ static void give_way(call *c, const fp_error *err)
 
 static fp_status unknown(fp_error *err)
 {
-    return fpi_error_causef(err, FILEPROC_ERR_IO, "pq", fpi_postgresql_cause("08007"),
-                            "database: the connection broke in COMMIT, and whether it was done "
-                            "can't be found out (SQLSTATE 08007)");
+    fp_status rc = fpi_error_causef(err, FILEPROC_ERR_IO, "pq", fpi_postgresql_cause("08007"),
+                                    "database: the connection broke in COMMIT, and whether it was "
+                                    "done can't be found out (SQLSTATE 08007)");
+
+    if (err)
+        err->flags |= FILEPROC_ERROR_UNCERTAIN;
+    return rc;
 }
 
 /* True when the body has to run again. */

@@ -126,6 +126,8 @@ START_TEST(what_may_succeed_later_is_told_as_busy)
     ck_assert_int_eq(fpd_problem_status(&err), 500);
     err.flags = FILEPROC_ERROR_RETRYABLE;
     ck_assert_int_eq(fpd_problem_status(&err), 503);
+    err.flags = FILEPROC_ERROR_UNCERTAIN; /* as when the client's own connection had broken */
+    ck_assert_int_eq(fpd_problem_status(&err), 503);
 }
 END_TEST
 
