@@ -20,6 +20,6 @@ bool fpi_unhex(const char *text, size_t size, unsigned char *out)
     if (strspn(text, FPI_HEX_DIGITS) < 2 * size)
         return false;
     for (size_t i = 0; i < size; i++)
-        out[i] = (unsigned char)(fpi_hex_digit(text[2 * i]) << 4 | fpi_hex_digit(text[2 * i + 1]));
+        out[i] = (unsigned char)(fpi_hex_digit(text[2 * i]) * 16 + fpi_hex_digit(text[2 * i + 1]));
     return true;
 }
