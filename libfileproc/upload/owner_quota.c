@@ -179,5 +179,6 @@ fp_status fpi_owner_quota_forget(const fp_uploads *ups, fp_error *err)
 {
     int64_t before_ms = fpi_now_ms(ups->ctx) - FORGET_MS;
 
-    return fp_database_transact(ups->db, 0, forget_body, &before_ms, err);
+    /* one statement, which looks at a row again that somebody has just touched: it need not make others run again */
+    return fp_database_transact(ups->db, FILEPROC_TX_READ_COMMITTED, forget_body, &before_ms, err);
 }
