@@ -1,8 +1,8 @@
 /* Owns: the last step of bytes into an upload: from staged to durable, known, and fit to be acknowledged.
  * Must not know: which way they came.
  *
- * Nobody may write who has lost the lease, so it is asked for before; and what was written after it was lost may not be acknowledged, so it is
- * looked at again behind. Only then the session takes note. */
+ * Nobody may write who has lost the lease, so it is asked for before, and until it is over whoever takes the upload over waits; and what was
+ * written after it was lost may not be acknowledged, so it is looked at again behind. Only then the session takes note. */
 #ifndef FPI_UPLOAD_COMMIT_H
 #define FPI_UPLOAD_COMMIT_H
 

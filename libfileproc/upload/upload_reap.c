@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "core/options.h"
-#include "upload/owner_quota.h"
 #include "upload/lease_rows.h"
+#include "upload/owner_quota.h"
 #include "upload/upload_concat.h"
 #include "upload/upload_reap.h"
 
